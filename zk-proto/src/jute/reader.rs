@@ -1,0 +1,157 @@
+//! Reading jute.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use super::{DecodeError, DecodeReason};
+
+/// Reads jute fields from one frame. Buffers come out as slices of the frame,
+/// without a copy.
+#[derive(Clone, Debug)]
+pub struct Reader<'a> {
+    frame: &'a Bytes,
+    at: usize,
+}
+
+/// A value that can be read from jute bytes.
+pub trait Decode<'a>: Sized {
+    /// Reads one value and moves past it. Bytes behind the value stay unread.
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError>;
+}
+
+impl<'a> Reader<'a> {
+    /// Starts at the first byte of `frame`.
+    pub const fn new(frame: &'a Bytes) -> Self {
+        Self { frame, at: 0 }
+    }
+
+    /// Bytes not read yet.
+    pub fn remaining(&self) -> usize {
+        self.frame.len() - self.at
+    }
+
+    /// The bytes not read yet, as a slice that shares the frame's memory.
+    pub fn rest(&self) -> Bytes {
+        self.frame.slice(self.at..)
+    }
+
+    fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
+        let left = self.remaining();
+        if len > left {
+            return Err(DecodeError::new(DecodeReason::Truncated {
+                needed: len,
+                left,
+            }));
+        }
+        let start = self.at;
+        self.at += len;
+        Ok(&self.frame[start..self.at])
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N)?);
+        Ok(array)
+    }
+
+    /// The bytes of a buffer or string; `None` for null. The length is checked
+    /// against the bytes that are there before anything is taken.
+    fn counted(&mut self) -> Result<Option<&'a [u8]>, DecodeError> {
+        let len = i32::decode(self)?;
+        if len == -1 {
+            return Ok(None);
+        }
+        let len = usize::try_from(len)
+            .map_err(|_| DecodeError::new(DecodeReason::NegativeLength(len)))?;
+        self.take(len).map(Some)
+    }
+}
+
+fn required<T>(value: Option<T>) -> Result<T, DecodeError> {
+    value.ok_or(const { DecodeError::new(DecodeReason::Null) })
+}
+
+impl<'a> Decode<'a> for bool {
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        reader.array::<1>().map(|[byte]| byte != 0)
+    }
+}
+
+impl<'a> Decode<'a> for i32 {
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        reader.array().map(Self::from_be_bytes)
+    }
+}
+
+impl<'a> Decode<'a> for i64 {
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        reader.array().map(Self::from_be_bytes)
+    }
+}
+
+impl<'a> Decode<'a> for Option<Bytes> {
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let bytes = reader.counted()?;
+        Ok(bytes.map(|bytes| reader.frame.slice_ref(bytes)))
+    }
+}
+
+impl<'a> Decode<'a> for Option<Cow<'a, [u8]>> {
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Ok(reader.counted()?.map(Cow::Borrowed))
+    }
+}
+
+/// Invalid UTF-8 becomes U+FFFD, as in Java's decoder; in a path that character
+/// is forbidden, so it cannot be mistaken for a valid name.
+impl<'a> Decode<'a> for Option<Cow<'a, str>> {
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Ok(reader.counted()?.map(String::from_utf8_lossy))
+    }
+}
+
+impl<'a> Decode<'a> for Cow<'a, str> {
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        required(Option::decode(reader)?)
+    }
+}
+
+impl<'a> Decode<'a> for String {
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Cow::decode(reader).map(Cow::into_owned)
+    }
+}
+
+impl<'a> Decode<'a> for Option<String> {
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Ok(Option::<Cow<'a, str>>::decode(reader)?.map(Cow::into_owned))
+    }
+}
+
+/// −1 is null; any other negative count reads as empty, as in Java's
+/// `BinaryInputArchive`. Every element takes at least a byte of input, which
+/// bounds the loop and the allocation whatever the count claims.
+impl<'a, T: Decode<'a>> Decode<'a> for Option<Vec<T>> {
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        /// The smallest element on the wire is an `int` or an empty string.
+        const MIN_ELEMENT: usize = 4;
+
+        let count = i32::decode(reader)?;
+        if count == -1 {
+            return Ok(None);
+        }
+        let count = usize::try_from(count).unwrap_or(0);
+        let mut elements = Vec::with_capacity(count.min(reader.remaining() / MIN_ELEMENT));
+        for _ in 0..count {
+            elements.push(T::decode(reader)?);
+        }
+        Ok(Some(elements))
+    }
+}
+
+impl<'a, T: Decode<'a>> Decode<'a> for Vec<T> {
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        required(Option::decode(reader)?)
+    }
+}
