@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -171,7 +172,7 @@ pub fn sequence(name: &str) -> Option<i32> {
 
 /// The subtree a client is confined to. Client side only: the server sees full paths.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub struct Chroot(Option<Box<str>>);
+pub struct Chroot(Option<Arc<str>>);
 
 impl Chroot {
     /// No chroot: paths are the server's own.
