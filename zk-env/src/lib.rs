@@ -1,0 +1,33 @@
+//! The seam between the zk crates and the outside world.
+//!
+//! What the outside world decides (connections, names, time, randomness, task
+//! scheduling, disk) is reached only through [`Env`], so that client and server
+//! run unchanged under deterministic simulation. [`TokioEnv`] is the production
+//! environment. The trait is public for the workspace's own crates and carries
+//! no semver promise.
+#![doc(hidden)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this crate is where the methods are wrapped"
+)]
+
+mod disk;
+#[cfg(test)]
+mod disk_contract;
+mod env;
+mod io_thread;
+#[cfg(feature = "memory")]
+pub mod memory;
+mod rng;
+mod task;
+mod time;
+mod tokio_disk;
+mod tokio_env;
+mod tokio_timer;
+
+pub use disk::{Disk, File, OpenMode};
+pub use env::{BoxFuture, BoxStream, Env, Listener, Stream, accept};
+pub use rng::EnvRng;
+pub use task::TaskHandle;
+pub use time::{Boot, Mono, Timer, sleep_until};
+pub use tokio_env::TokioEnv;

@@ -1,0 +1,131 @@
+//! The two things a host holds: streams and listeners.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Network;
+use super::connection::Side;
+use super::world::{ConnectionId, HostId};
+use crate::env::{BoxStream, Listener};
+
+/// One end of a connection. Dropping it sends what was written, then a FIN.
+#[derive(Debug)]
+pub(super) struct MemoryStream {
+    network: Network,
+    id: ConnectionId,
+    side: Side,
+}
+
+impl MemoryStream {
+    /// Connects `host` to `address`.
+    ///
+    /// Cancel safe: dropped halfway, the peer sees nothing or a closed connection.
+    pub(super) async fn connect(
+        network: Network,
+        host: HostId,
+        address: SocketAddr,
+    ) -> io::Result<Self> {
+        let id = network.with(|world| world.dial(host, address))?;
+        let stream = Self {
+            network,
+            id,
+            side: Side::Connector,
+        };
+        std::future::poll_fn(|cx| {
+            stream
+                .network
+                .with(|world| world.poll_established(id, cx.waker()))
+        })
+        .await?;
+        Ok(stream)
+    }
+}
+
+impl AsyncRead for MemoryStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.network
+            .with(|world| world.poll_read(self.id, self.side, room, cx.waker()))
+    }
+}
+
+impl AsyncWrite for MemoryStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.network
+            .with(|world| world.poll_write(self.id, self.side, bytes, cx.waker()))
+    }
+
+    /// Written is sent; there is nothing to flush.
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.network
+            .with(|world| world.shutdown(self.id, self.side));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for MemoryStream {
+    fn drop(&mut self) {
+        self.network.with(|world| world.close(self.id, self.side));
+    }
+}
+
+/// A bound port. Dropping it closes the connections that wait to be accepted.
+#[derive(Debug)]
+pub(super) struct MemoryListener {
+    network: Network,
+    host: HostId,
+    address: SocketAddr,
+}
+
+impl MemoryListener {
+    pub(super) fn bind(network: Network, host: HostId, address: SocketAddr) -> io::Result<Self> {
+        let address = network.with(|world| world.bind(host, address))?;
+        Ok(Self {
+            network,
+            host,
+            address,
+        })
+    }
+}
+
+impl Listener for MemoryListener {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.address)
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(BoxStream, SocketAddr)>> {
+        let (host, port) = (self.host, self.address.port());
+        self.network
+            .with(|world| world.poll_accept(host, port, cx.waker()))
+            .map(|(id, peer)| {
+                let stream = MemoryStream {
+                    network: self.network.clone(),
+                    id,
+                    side: Side::Acceptor,
+                };
+                Ok((Box::new(stream) as BoxStream, peer))
+            })
+    }
+}
+
+impl Drop for MemoryListener {
+    fn drop(&mut self) {
+        self.network
+            .with(|world| world.unbind(self.host, self.address.port()));
+    }
+}
