@@ -19,6 +19,8 @@ macro_rules! id {
         }
 
         impl<'a> Decode<'a> for $name {
+            const MIN_LEN: usize = <$inner>::MIN_LEN;
+
             fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
                 <$inner>::decode(reader).map(Self)
             }

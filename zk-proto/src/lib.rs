@@ -38,7 +38,9 @@ pub mod path;
 pub mod record;
 
 pub use connect_string::{ConnectString, ConnectStringError, HostPort};
-pub use data::{Acl, AclId, CreateMode, EventType, KeeperState, Perms, Stat, WatcherType};
+pub use data::{
+    Acl, AclId, CreateMode, CreateOptions, EventType, KeeperState, Perms, Stat, WatcherType,
+};
 pub use error_code::ErrorCode;
 pub use frame::{DEFAULT_FRAME_LIMIT, FrameDecoder, FrameError, encode_frame};
 pub use ids::{Password, SessionId, Xid, Zxid};

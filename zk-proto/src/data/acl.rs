@@ -80,6 +80,8 @@ impl Encode for Perms {
 }
 
 impl<'a> Decode<'a> for Perms {
+    const MIN_LEN: usize = i32::MIN_LEN;
+
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         i32::decode(reader).map(Self)
     }

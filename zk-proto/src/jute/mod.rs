@@ -4,6 +4,7 @@
 mod encode;
 mod error;
 mod reader;
+mod text;
 #[macro_use]
 mod record_macro;
 

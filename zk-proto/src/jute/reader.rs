@@ -4,7 +4,11 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use super::text::decode_text;
 use super::{DecodeError, DecodeReason};
+
+/// What stands in front of a buffer, a string or a vector.
+const LENGTH_WORD: usize = size_of::<i32>();
 
 /// Reads jute fields from one frame. Buffers come out as slices of the frame,
 /// without a copy.
@@ -16,6 +20,10 @@ pub struct Reader<'a> {
 
 /// A value that can be read from jute bytes.
 pub trait Decode<'a>: Sized {
+    /// No value takes fewer bytes. At least 1: a vector reserves room for no more
+    /// elements than could be there.
+    const MIN_LEN: usize = 1;
+
     /// Reads one value and moves past it. Bytes behind the value stay unread.
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError>;
 }
@@ -79,18 +87,24 @@ impl<'a> Decode<'a> for bool {
 }
 
 impl<'a> Decode<'a> for i32 {
+    const MIN_LEN: usize = size_of::<Self>();
+
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         reader.array().map(Self::from_be_bytes)
     }
 }
 
 impl<'a> Decode<'a> for i64 {
+    const MIN_LEN: usize = size_of::<Self>();
+
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         reader.array().map(Self::from_be_bytes)
     }
 }
 
 impl<'a> Decode<'a> for Option<Bytes> {
+    const MIN_LEN: usize = LENGTH_WORD;
+
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let bytes = reader.counted()?;
         Ok(bytes.map(|bytes| reader.frame.slice_ref(bytes)))
@@ -98,51 +112,61 @@ impl<'a> Decode<'a> for Option<Bytes> {
 }
 
 impl<'a> Decode<'a> for Option<Cow<'a, [u8]>> {
+    const MIN_LEN: usize = LENGTH_WORD;
+
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Ok(reader.counted()?.map(Cow::Borrowed))
     }
 }
 
-/// Invalid UTF-8 becomes U+FFFD, as in Java's decoder; in a path that character
-/// is forbidden, so it cannot be mistaken for a valid name.
+/// Invalid UTF-8 becomes U+FFFD, as in Java's decoder, sequence for sequence; in a
+/// path that character is forbidden, so it cannot be mistaken for a valid name.
 impl<'a> Decode<'a> for Option<Cow<'a, str>> {
+    const MIN_LEN: usize = LENGTH_WORD;
+
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        Ok(reader.counted()?.map(String::from_utf8_lossy))
+        Ok(reader.counted()?.map(decode_text))
     }
 }
 
 impl<'a> Decode<'a> for Cow<'a, str> {
+    const MIN_LEN: usize = LENGTH_WORD;
+
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         required(Option::decode(reader)?)
     }
 }
 
 impl<'a> Decode<'a> for String {
+    const MIN_LEN: usize = LENGTH_WORD;
+
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Cow::decode(reader).map(Cow::into_owned)
     }
 }
 
 impl<'a> Decode<'a> for Option<String> {
+    const MIN_LEN: usize = LENGTH_WORD;
+
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Ok(Option::<Cow<'a, str>>::decode(reader)?.map(Cow::into_owned))
     }
 }
 
 /// −1 is null; any other negative count reads as empty, as in Java's
-/// `BinaryInputArchive`. Every element takes at least a byte of input, which
-/// bounds the loop and the allocation whatever the count claims.
+/// `BinaryInputArchive`. The bytes that are there bound the loop and the
+/// allocation, whatever the count claims.
 impl<'a, T: Decode<'a>> Decode<'a> for Option<Vec<T>> {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        /// The smallest element on the wire is an `int` or an empty string.
-        const MIN_ELEMENT: usize = 4;
+    const MIN_LEN: usize = LENGTH_WORD;
 
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        const { assert!(T::MIN_LEN > 0, "an element takes no bytes") };
         let count = i32::decode(reader)?;
         if count == -1 {
             return Ok(None);
         }
         let count = usize::try_from(count).unwrap_or(0);
-        let mut elements = Vec::with_capacity(count.min(reader.remaining() / MIN_ELEMENT));
+        let mut elements = Vec::with_capacity(count.min(reader.remaining() / T::MIN_LEN));
         for _ in 0..count {
             elements.push(T::decode(reader)?);
         }
@@ -151,6 +175,8 @@ impl<'a, T: Decode<'a>> Decode<'a> for Option<Vec<T>> {
 }
 
 impl<'a, T: Decode<'a>> Decode<'a> for Vec<T> {
+    const MIN_LEN: usize = LENGTH_WORD;
+
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         required(Option::decode(reader)?)
     }

@@ -18,7 +18,7 @@ macro_rules! record {
         }
 
         $crate::jute::record!(@encode $name [$($generics)*] { $($field),* });
-        $crate::jute::record!(@decode $name [$($generics)*] [$wire] { $($field),* });
+        $crate::jute::record!(@decode $name [$($generics)*] [$wire] { $($field: $type),* });
     };
     (@encode $name:ident [] { $($field:ident),* }) => {
         impl $crate::Encode for $name {
@@ -34,8 +34,10 @@ macro_rules! record {
             }
         }
     };
-    (@decode $name:ident [$($generics:tt)*] [$wire:lifetime] { $($field:ident),* }) => {
+    (@decode $name:ident [$($generics:tt)*] [$wire:lifetime] { $($field:ident: $type:ty),* }) => {
         impl<$wire> $crate::Decode<$wire> for $name $($generics)* {
+            const MIN_LEN: usize = 0 $(+ <$type as $crate::Decode<$wire>>::MIN_LEN)*;
+
             fn decode(reader: &mut $crate::Reader<$wire>) -> Result<Self, $crate::DecodeError> {
                 Ok(Self {
                     $($field: $crate::Decode::decode(reader)

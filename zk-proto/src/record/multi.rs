@@ -1,5 +1,7 @@
 //! multi and multiRead: several operations in one request.
 
+use std::borrow::Cow;
+
 use bytes::BytesMut;
 
 use super::{
@@ -133,6 +135,11 @@ impl<'a> MultiOp<'a> {
     }
 }
 
+/// Results outlive the frame they came in.
+fn owned(path: Cow<'_, str>) -> Cow<'static, str> {
+    Cow::Owned(path.into_owned())
+}
+
 fn unknown(record: &'static str, op: i32) -> DecodeError {
     DecodeError::new(DecodeReason::UnknownValue(op.into())).within(record, "op")
 }
@@ -184,13 +191,15 @@ impl MultiResult {
 
     fn decode(op: i32, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(match OpCode::try_from(op) {
-            Ok(OpCode::Create) => Self::Create(CreateResponse {
-                path: String::decode(reader)?.into(),
-            }),
-            Ok(OpCode::Create2) => Self::Create2(Create2Response {
-                path: String::decode(reader)?.into(),
-                stat: Decode::decode(reader)?,
-            }),
+            Ok(OpCode::Create) => {
+                let CreateResponse { path } = Decode::decode(reader)?;
+                Self::Create(CreateResponse { path: owned(path) })
+            }
+            Ok(OpCode::Create2) => {
+                let Create2Response { path, stat } = Decode::decode(reader)?;
+                let path = owned(path);
+                Self::Create2(Create2Response { path, stat })
+            }
             Ok(OpCode::Delete) => Self::Delete,
             Ok(OpCode::SetData) => Self::SetData(Decode::decode(reader)?),
             Ok(OpCode::Check) => Self::Check,

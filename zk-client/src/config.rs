@@ -1,0 +1,356 @@
+//! Configuration: a by-value builder, checked once.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use zk_env::{BoxFuture, BoxStream, Env, TokioEnv};
+use zk_proto::{ConnectString, DEFAULT_FRAME_LIMIT, Password, SessionId, Xid};
+
+use crate::error::{ConnectError, Error};
+use crate::hosts::BackoffLimits;
+use crate::session::{AuthInfo, Limits, SessionConfig};
+use crate::{Client, client};
+
+/// Kazoo's and Curator's users mostly run with 10 to 60 s; a short default finds
+/// failures early, and Apache clamps it to 2–20 ticks anyway.
+pub const DEFAULT_SESSION_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long `connect` tries by default: enough for an ensemble to elect a leader.
+pub const DEFAULT_CONNECT_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a call waits by default: three default session timeouts, by which
+/// time the session is back or lost.
+pub const DEFAULT_OPERATION_DEADLINE: Duration = Duration::from_secs(30);
+/// Requests on the wire at once: beyond a few hundred, throughput no longer rises.
+pub const DEFAULT_MAX_IN_FLIGHT: usize = 1024;
+/// Requests waiting to be sent.
+pub const DEFAULT_QUEUED_REQUESTS: usize = 16 * 1024;
+/// Bytes waiting to be sent: a dozen requests of the largest size.
+pub const DEFAULT_QUEUED_BYTES: usize = 16 * 1024 * 1024;
+/// Largest reply accepted. Apache's servers do not bound a list of children, so
+/// this is larger than what they accept themselves.
+pub const DEFAULT_REPLY_LIMIT: usize = 16 * 1024 * 1024;
+
+/// Opens connections: the place for proxies, service meshes and unix sockets.
+pub trait Connector: fmt::Debug + Send + Sync + 'static {
+    /// Opens a stream to `address`. No deadline of its own.
+    fn connect(&self, address: SocketAddr) -> BoxFuture<io::Result<BoxStream>>;
+}
+
+/// Looks host names up, anew for every attempt.
+pub trait Resolver: fmt::Debug + Send + Sync + 'static {
+    /// Every address of `host`, each with `port`.
+    fn resolve(&self, host: &str, port: u16) -> BoxFuture<io::Result<Vec<SocketAddr>>>;
+}
+
+/// The environment itself as connector and resolver.
+#[derive(Debug)]
+struct Direct(Arc<dyn Env>);
+
+impl Connector for Direct {
+    fn connect(&self, address: SocketAddr) -> BoxFuture<io::Result<BoxStream>> {
+        self.0.connect(address)
+    }
+}
+
+impl Resolver for Direct {
+    fn resolve(&self, host: &str, port: u16) -> BoxFuture<io::Result<Vec<SocketAddr>>> {
+        self.0.resolve(host, port)
+    }
+}
+
+/// A checked configuration.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) servers: ConnectString,
+    pub(crate) session: SessionConfig,
+    pub(crate) connect_deadline: Duration,
+    pub(crate) operation_deadline: Duration,
+    pub(crate) backoff: BackoffLimits,
+    pub(crate) should_shuffle: bool,
+    pub(crate) reply_limit: usize,
+    pub(crate) env: Arc<dyn Env>,
+    pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) resolver: Arc<dyn Resolver>,
+}
+
+/// Everything about a client that can be chosen. The defaults are good; each
+/// setter says what raising and lowering does. Nothing is checked before
+/// [`connect`](Self::connect).
+///
+/// ```no_run
+/// # async fn example() -> Result<(), zk_client::ConnectError> {
+/// use std::time::Duration;
+/// let client = zk_client::Client::builder("zk1:2181,zk2:2181/app")
+///     .session_timeout(Duration::from_secs(30))
+///     .connect()
+///     .await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ClientBuilder {
+    servers: String,
+    session_timeout: Duration,
+    connect_deadline: Duration,
+    operation_deadline: Duration,
+    backoff: BackoffLimits,
+    limits: Limits,
+    reply_limit: usize,
+    should_shuffle: bool,
+    allow_read_only: bool,
+    new_session_after_expiry: bool,
+    resume: Option<(SessionId, Password)>,
+    auths: Vec<AuthInfo>,
+    last_xid: Xid,
+    env: Option<Arc<dyn Env>>,
+    connector: Option<Arc<dyn Connector>>,
+    resolver: Option<Arc<dyn Resolver>>,
+}
+
+impl ClientBuilder {
+    pub(crate) fn new(servers: &str) -> Self {
+        Self {
+            servers: servers.to_owned(),
+            session_timeout: DEFAULT_SESSION_TIMEOUT,
+            connect_deadline: DEFAULT_CONNECT_DEADLINE,
+            operation_deadline: DEFAULT_OPERATION_DEADLINE,
+            backoff: BackoffLimits {
+                min: Duration::from_millis(50),
+                max: Duration::from_secs(2),
+            },
+            limits: Limits {
+                queued_requests: DEFAULT_QUEUED_REQUESTS,
+                queued_bytes: DEFAULT_QUEUED_BYTES,
+                in_flight: DEFAULT_MAX_IN_FLIGHT,
+                frame: DEFAULT_FRAME_LIMIT,
+            },
+            reply_limit: DEFAULT_REPLY_LIMIT,
+            should_shuffle: true,
+            allow_read_only: false,
+            new_session_after_expiry: true,
+            resume: None,
+            auths: Vec::new(),
+            last_xid: Xid(0),
+            env: None,
+            connector: None,
+            resolver: None,
+        }
+    }
+
+    /// How long the session survives without contact; the server clamps it (to 2–20
+    /// of its ticks by default), [`Client::session_timeout`] tells the result.
+    /// Shorter finds failures sooner and frees locks sooner; longer rides out longer
+    /// pauses. Default 10 s.
+    pub const fn session_timeout(mut self, timeout: Duration) -> Self {
+        self.session_timeout = timeout;
+        self
+    }
+
+    /// How long `connect` tries before it fails. Default 30 s.
+    pub const fn connect_deadline(mut self, deadline: Duration) -> Self {
+        self.connect_deadline = deadline;
+        self
+    }
+
+    /// How long each call waits for its answer, time in the queue included;
+    /// [`Client::with_deadline`] changes it for one handle. Default 30 s.
+    pub const fn operation_deadline(mut self, deadline: Duration) -> Self {
+        self.operation_deadline = deadline;
+        self
+    }
+
+    /// Pauses between rounds of attempts, doubled from `min` to `max` with jitter.
+    /// Smaller comes back sooner, larger spares a struggling ensemble. Default
+    /// 50 ms to 2 s.
+    pub const fn reconnect_backoff(mut self, min: Duration, max: Duration) -> Self {
+        self.backoff = BackoffLimits { min, max };
+        self
+    }
+
+    /// Requests on the wire at once; more wait in the queue. Default 1,024.
+    pub const fn max_in_flight(mut self, requests: usize) -> Self {
+        self.limits.in_flight = requests;
+        self
+    }
+
+    /// Bounds of the queue: beyond either, calls fail with
+    /// [`Error::QueueFull`]. Default 16,384 requests and 16 MiB.
+    pub const fn queue_limits(mut self, requests: usize, bytes: usize) -> Self {
+        self.limits.queued_requests = requests;
+        self.limits.queued_bytes = bytes;
+        self
+    }
+
+    /// Largest request sent, in bytes of its frame. Raise it only together with the
+    /// servers' `jute.maxbuffer`: they close the connection on a larger one.
+    /// Default 1,048,575.
+    pub const fn frame_limit(mut self, bytes: usize) -> Self {
+        self.limits.frame = bytes;
+        self
+    }
+
+    /// Largest reply accepted, in bytes of its frame; a larger one costs the
+    /// connection. Default 16 MiB.
+    pub const fn reply_limit(mut self, bytes: usize) -> Self {
+        self.reply_limit = bytes;
+        self
+    }
+
+    /// Whether to shuffle the servers, so that clients spread over them. Default
+    /// true.
+    pub const fn shuffle(mut self, should_shuffle: bool) -> Self {
+        self.should_shuffle = should_shuffle;
+        self
+    }
+
+    /// Whether a server cut off from the ensemble will do meanwhile: reads may be
+    /// stale, writes fail with [`Error::ReadOnly`], and a read-write server is
+    /// looked for. Default false.
+    pub const fn allow_read_only(mut self, allow: bool) -> Self {
+        self.allow_read_only = allow;
+        self
+    }
+
+    /// Whether to open a new session when one expires. If not, expiry is terminal.
+    /// Default true.
+    pub const fn new_session_after_expiry(mut self, open: bool) -> Self {
+        self.new_session_after_expiry = open;
+        self
+    }
+
+    /// Resumes a session, from what [`Client::session_id`] and
+    /// [`Client::session_password`] gave, instead of opening one. If it is gone,
+    /// `connect` fails with [`ConnectError::SessionExpired`].
+    pub fn resume(mut self, session_id: SessionId, password: Password) -> Self {
+        self.resume = Some((session_id, password));
+        self
+    }
+
+    /// Credentials to present on every connection before anything else; may be
+    /// repeated. For scheme `digest` the bytes are `user:password`.
+    pub fn auth(mut self, scheme: impl Into<String>, auth: impl AsRef<[u8]>) -> Self {
+        self.auths.push(AuthInfo {
+            scheme: scheme.into(),
+            auth: Bytes::copy_from_slice(auth.as_ref()),
+        });
+        self
+    }
+
+    /// How connections are opened. Default: TCP.
+    pub fn connector(mut self, connector: Arc<dyn Connector>) -> Self {
+        self.connector = Some(connector);
+        self
+    }
+
+    /// How host names are looked up. Default: the system's resolver.
+    pub fn resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
+        self.resolver = Some(resolver);
+        self
+    }
+
+    /// The environment: network, time, randomness, tasks.
+    #[doc(hidden)]
+    pub fn env(mut self, env: Arc<dyn Env>) -> Self {
+        self.env = Some(env);
+        self
+    }
+
+    /// Where xids start, for tests of their wrap.
+    #[doc(hidden)]
+    pub const fn last_xid(mut self, xid: Xid) -> Self {
+        self.last_xid = xid;
+        self
+    }
+
+    /// Connects; returns once a session exists.
+    ///
+    /// # Errors
+    ///
+    /// The configuration is invalid, no server gave a session before the connect
+    /// deadline (with what each answered), the session to resume is gone, or the
+    /// credentials were refused.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what was opened.
+    pub async fn connect(self) -> Result<Client, ConnectError> {
+        client::connect(self.build().map_err(ConnectError::Invalid)?).await
+    }
+
+    fn build(self) -> Result<Config, Error> {
+        let servers: ConnectString = self.servers.parse()?;
+        let env = self.env.unwrap_or_else(|| TokioEnv::new());
+        self.auths
+            .iter()
+            .try_for_each(|auth| check_auth(&auth.scheme))?;
+        check(
+            self.session_timeout >= Duration::from_millis(1),
+            "session_timeout",
+            "less than a millisecond",
+        )?;
+        check(
+            self.session_timeout.as_millis() <= i32::MAX as u128,
+            "session_timeout",
+            "more than 2^31-1 milliseconds",
+        )?;
+        check(self.limits.in_flight > 0, "max_in_flight", "zero")?;
+        check(
+            self.limits.queued_requests > 0,
+            "queue_limits",
+            "zero requests",
+        )?;
+        check(self.limits.queued_bytes > 0, "queue_limits", "zero bytes")?;
+        check(
+            self.backoff.min <= self.backoff.max && !self.backoff.min.is_zero(),
+            "reconnect_backoff",
+            "min is zero or above max",
+        )?;
+        let direct = Arc::new(Direct(Arc::clone(&env)));
+        Ok(Config {
+            servers,
+            session: SessionConfig {
+                timeout: self.session_timeout,
+                allow_read_only: self.allow_read_only,
+                new_session_after_expiry: self.new_session_after_expiry,
+                resume: self.resume,
+                auths: self.auths,
+                limits: self.limits,
+                last_xid: self.last_xid,
+            },
+            connect_deadline: self.connect_deadline,
+            operation_deadline: self.operation_deadline,
+            backoff: self.backoff,
+            should_shuffle: self.should_shuffle,
+            reply_limit: self.reply_limit,
+            connector: self
+                .connector
+                .unwrap_or_else(|| Arc::<Direct>::clone(&direct)),
+            resolver: self.resolver.unwrap_or(direct),
+            env,
+        })
+    }
+}
+
+fn check(is_fine: bool, argument: &'static str, reason: &str) -> Result<(), Error> {
+    if is_fine {
+        Ok(())
+    } else {
+        Err(Error::invalid(argument, reason))
+    }
+}
+
+/// `world` needs no proof and `auth` is no scheme of its own: every server refuses
+/// them, and a refusal is terminal.
+pub(crate) fn check_auth(scheme: &str) -> Result<(), Error> {
+    match scheme {
+        "world" | "auth" => Err(Error::invalid(
+            "auth scheme",
+            format!("{scheme:?} takes no credentials"),
+        )),
+        "" => Err(Error::invalid("auth scheme", "it is empty")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,114 @@
+//! Finding a server: each attempt looks the name up anew (ZOOKEEPER-2184) and tries
+//! every address.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use zk_env::{BoxStream, sleep_until};
+use zk_proto::HostPort;
+
+use super::Driver;
+
+/// A stream to a server.
+pub(super) struct Connection {
+    pub(super) stream: BoxStream,
+    pub(super) host: HostPort,
+    pub(super) address: SocketAddr,
+    /// How long the handshake may take.
+    pub(super) timeout: Duration,
+}
+
+/// Addresses tried for one name in one attempt.
+const MAX_ADDRESSES: usize = 16;
+/// No attempt gets less, however many servers share the session timeout.
+const MIN_ATTEMPT: Duration = Duration::from_millis(50);
+
+impl Driver {
+    /// Tries servers until one accepts a connection; `None` once the client is
+    /// terminal.
+    pub(super) async fn connect(&mut self) -> Option<Connection> {
+        loop {
+            let (next, servers) = {
+                let mut book = self.shared.host_book();
+                (book.hosts.next_host(), book.hosts.len())
+            };
+            let timeout = self.attempt_timeout(servers);
+            self.pause(next.delay).await?;
+            match self.try_host(&next.host, timeout).await? {
+                Ok((stream, address)) => {
+                    return Some(Connection {
+                        stream,
+                        host: next.host,
+                        address,
+                        timeout,
+                    });
+                }
+                Err(reason) => self.shared.host_book().failed(&next.host, reason),
+            }
+        }
+    }
+
+    /// The servers share the session timeout, so that all can be tried before it ends.
+    fn attempt_timeout(&self, servers: usize) -> Duration {
+        let servers = u32::try_from(servers).unwrap_or(u32::MAX);
+        let session = self.shared.session().identity().timeout;
+        (session / servers.max(1)).max(MIN_ATTEMPT)
+    }
+
+    async fn pause(&mut self, delay: Duration) -> Option<()> {
+        if delay.is_zero() {
+            return self.attend(std::future::ready(())).await;
+        }
+        let mut timer = self.shared.env.timer();
+        let deadline = self.shared.env.now() + delay;
+        self.attend(sleep_until(&mut *timer, deadline)).await
+    }
+
+    async fn try_host(
+        &mut self,
+        host: &HostPort,
+        timeout: Duration,
+    ) -> Option<Result<(BoxStream, SocketAddr), String>> {
+        let lookup = self.resolver.resolve(&host.host, host.port);
+        let mut addresses = match self.within(timeout, lookup).await? {
+            Ok(addresses) => addresses,
+            Err(error) => return Some(Err(format!("name lookup: {error}"))),
+        };
+        self.rng.shuffle(&mut addresses);
+        let mut reason = "the name has no address".to_owned();
+        for address in addresses.into_iter().take(MAX_ADDRESSES) {
+            let connecting = self.connector.connect(address);
+            match self.within(timeout, connecting).await? {
+                Ok(stream) => return Some(Ok((stream, address))),
+                Err(error) => reason = format!("{address}: {error}"),
+            }
+        }
+        Some(Err(reason))
+    }
+
+    /// `work`, for as long as `timeout`; `None` once the client is terminal.
+    async fn within<T>(
+        &mut self,
+        timeout: Duration,
+        work: impl Future<Output = io::Result<T>>,
+    ) -> Option<io::Result<T>> {
+        let mut timer = self.shared.env.timer();
+        let deadline = self.shared.env.now() + timeout;
+        let late = || {
+            io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("no answer within {timeout:?}"),
+            )
+        };
+        let mut work = std::pin::pin!(work);
+        timer.reset(deadline);
+        let race = std::future::poll_fn(|cx| {
+            if let std::task::Poll::Ready(done) = work.as_mut().poll(cx) {
+                return std::task::Poll::Ready(done);
+            }
+            timer.poll_expired(cx).map(|()| Err(late()))
+        });
+        self.attend(race).await
+    }
+}

@@ -1,0 +1,177 @@
+//! One connection, from the handshake to its end.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::AsyncWrite;
+use tokio_util::io::poll_read_buf;
+use zk_env::BoxStream;
+use zk_proto::FrameDecoder;
+
+use super::Driver;
+use super::connect::Connection;
+use super::read_write::ReadWriteSearch;
+use crate::session::Cause;
+
+/// Bytes per read call. A `Bytes` that a caller keeps pins the chunk it came in.
+const READ_CHUNK: usize = 64 * 1024;
+/// Read calls per turn, so that a flood from the server leaves room for writes and
+/// for other tasks.
+const READS_PER_TURN: usize = 4;
+
+/// The connection's buffers.
+struct Link {
+    stream: BoxStream,
+    frames: FrameDecoder,
+    input: BytesMut,
+    output: BytesMut,
+    needs_flush: bool,
+    is_established: bool,
+}
+
+impl Driver {
+    /// Drives the session over this connection and says why it ended.
+    pub(super) async fn serve(&mut self, connection: Connection) -> Cause {
+        let Connection {
+            stream,
+            host,
+            address,
+            timeout,
+        } = connection;
+        let mut link = Link {
+            stream,
+            frames: FrameDecoder::new(self.frame_limit),
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            needs_flush: false,
+            is_established: false,
+        };
+        let now = self.shared.now();
+        self.shared
+            .session()
+            .handle_connected(now, address, now.mono + timeout);
+        self.shared.host_book().current = Some(host);
+        let mut search = ReadWriteSearch::new();
+        poll_fn(|cx| self.poll_serve(&mut link, &mut search, cx)).await
+    }
+
+    /// One turn: read, answer, write, timer.
+    fn poll_serve(
+        &mut self,
+        link: &mut Link,
+        search: &mut ReadWriteSearch,
+        cx: &mut Context<'_>,
+    ) -> Poll<Cause> {
+        self.shared.driver.register(cx.waker());
+        loop {
+            let reading = self.poll_read(link, cx);
+            if let Some(cause) = self.carry_out() {
+                return Poll::Ready(cause);
+            }
+            if let Poll::Ready(Err(cause)) = reading {
+                return Poll::Ready(cause);
+            }
+            self.note_established(link);
+            if let Poll::Ready(Err(cause)) = self.poll_write(link, cx) {
+                return Poll::Ready(cause);
+            }
+            if let Some(cause) = self.carry_out() {
+                return Poll::Ready(cause);
+            }
+            if self.shared.take_move() {
+                return Poll::Ready(Cause::Rebalanced);
+            }
+            if search.poll(self, cx).is_ready() {
+                return Poll::Ready(Cause::ReadWriteFound);
+            }
+            if self.poll_timer(cx).is_ready() {
+                continue;
+            }
+            if reading.is_ready() {
+                // More to read, but others want their turn.
+                cx.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        }
+    }
+
+    fn note_established(&self, link: &mut Link) {
+        if !link.is_established && self.shared.state.borrow().is_connected() {
+            link.is_established = true;
+            let mut book = self.shared.host_book();
+            book.hosts.connected();
+            book.attempts.clear();
+            self.shared.metrics.connected();
+        }
+    }
+
+    /// Reads what is there and hands it to the session. Ready if there may be more.
+    fn poll_read(&mut self, link: &mut Link, cx: &mut Context<'_>) -> Poll<Result<(), Cause>> {
+        for _ in 0..READS_PER_TURN {
+            match ready!(link.poll_fill(cx)) {
+                Ok(0) => return Poll::Ready(Err(Cause::ClosedByServer)),
+                Ok(len) => self.shared.metrics.received(len),
+                Err(error) => return Poll::Ready(Err(Cause::Io(error.to_string()))),
+            }
+            if let Err(cause) = self.hand_over(link) {
+                return Poll::Ready(Err(cause));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn hand_over(&self, link: &mut Link) -> Result<(), Cause> {
+        let now = self.shared.now();
+        let mut session = self.shared.session();
+        session.handle_read(now.mono);
+        loop {
+            match link.frames.decode(&mut link.input) {
+                Ok(Some(frame)) => session.handle_frame(now, &frame),
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(Cause::BadBytes(error.to_string())),
+            }
+        }
+    }
+
+    /// Writes what the session gives until there is nothing more or the socket is
+    /// full; a full socket stops taking requests from the queue.
+    fn poll_write(&mut self, link: &mut Link, cx: &mut Context<'_>) -> Poll<Result<(), Cause>> {
+        loop {
+            if link.output.is_empty() {
+                let now = self.shared.now();
+                self.shared.session().poll_transmit(now, &mut link.output);
+            }
+            if link.output.is_empty() {
+                break;
+            }
+            match ready!(Pin::new(&mut link.stream).poll_write(cx, &link.output)) {
+                Ok(0) => return Poll::Ready(Err(Cause::ClosedByServer)),
+                Ok(len) => {
+                    link.output.advance(len);
+                    link.needs_flush = true;
+                    self.shared.session().handle_written(len);
+                    self.shared.metrics.sent(len);
+                }
+                Err(error) => return Poll::Ready(Err(Cause::Io(error.to_string()))),
+            }
+        }
+        if link.needs_flush {
+            match ready!(Pin::new(&mut link.stream).poll_flush(cx)) {
+                Ok(()) => link.needs_flush = false,
+                Err(error) => return Poll::Ready(Err(Cause::Io(error.to_string()))),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Link {
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+        if self.input.capacity() - self.input.len() < READ_CHUNK / 8 {
+            self.input.reserve(READ_CHUNK);
+        }
+        poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input)
+    }
+}

@@ -1,0 +1,242 @@
+//! From a fresh connection to flowing requests: ConnectRequest, credentials,
+//! watches, in this order.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use zk_env::{Boot, Mono};
+use zk_proto::record::{AuthPacket, ConnectRequest, ConnectResponse, Credential};
+use zk_proto::{
+    Decode, Encode, ErrorCode, OpCode, Reader, ReplyHeader, RequestHeader, SessionId, Xid, Zxid,
+    encode_frame,
+};
+
+use super::watches::without_persistent;
+use super::{Cause, Error, Now, Phase, Session, SessionState, closed};
+
+impl Session {
+    /// A connection to `server` is up; the session must be there by `deadline`.
+    pub(crate) fn handle_connected(&mut self, now: Now, server: SocketAddr, deadline: Mono) {
+        if self.is_over() {
+            return self.disconnect(Cause::Closed);
+        }
+        // Whatever a read-only server gave for an id means nothing elsewhere.
+        let is_new = self.identity.is_makeshift;
+        let connect = ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: self.identity.last_zxid,
+            timeout_ms: i32::try_from(self.config.timeout.as_millis()).unwrap_or(i32::MAX),
+            session_id: if is_new {
+                SessionId::NONE
+            } else {
+                self.identity.id
+            },
+            password: if is_new {
+                zk_proto::Password::none()
+            } else {
+                self.identity.password.clone()
+            },
+            read_only: Some(self.config.allow_read_only),
+        };
+        tracing::debug!(%server, session = %connect.session_id, zxid = %connect.last_zxid_seen, "handshake");
+        encode_frame(&mut self.control, &connect);
+        self.phase = Phase::Handshake {
+            server,
+            deadline,
+            sent_at: now.boot,
+        };
+    }
+
+    pub(super) fn handle_connect_response(
+        &mut self,
+        now: Now,
+        frame: &Bytes,
+        (server, deadline): (SocketAddr, Mono),
+        sent_at: Boot,
+    ) {
+        let response = match ConnectResponse::decode(&mut Reader::new(frame)) {
+            Ok(response) => response,
+            Err(error) => return self.disconnect(Cause::BadBytes(error.to_string())),
+        };
+        if response.timeout_ms <= 0 {
+            return self.handle_session_gone();
+        }
+        let is_other =
+            self.identity.id != SessionId::NONE && self.identity.id != response.session_id;
+        if is_other && !self.identity.is_makeshift {
+            // Not ours any more, whoever's it is: an answer no sane server gives.
+            return self.handle_session_gone();
+        }
+        let is_read_only = response.read_only.unwrap_or(false);
+        self.adopt(&response, is_read_only);
+        self.identity.proof = Some(sent_at);
+        self.timers.last_read = now.mono;
+        self.timers.last_sent = now.mono;
+        self.authenticate(server, deadline, is_read_only);
+    }
+
+    /// "Expired": the server closes after saying so.
+    fn handle_session_gone(&mut self) {
+        if self.identity.id == SessionId::NONE || self.identity.is_makeshift {
+            return self.disconnect(Cause::BadBytes("a new session was refused".into()));
+        }
+        self.phase = Phase::Down;
+        self.disconnect(Cause::Expired);
+        self.expire();
+    }
+
+    fn adopt(&mut self, response: &ConnectResponse, is_read_only: bool) {
+        let is_first = self.identity.epoch.number() == 0;
+        if is_first || self.identity.id != response.session_id {
+            self.identity.epoch.0 += 1;
+        }
+        self.identity.is_makeshift =
+            is_read_only && (self.identity.is_makeshift || self.identity.id != response.session_id);
+        self.identity.id = response.session_id;
+        self.identity.password = response.password.clone();
+        self.identity.timeout =
+            Duration::from_millis(u64::from(response.timeout_ms.unsigned_abs()));
+    }
+
+    fn authenticate(&mut self, server: SocketAddr, deadline: Mono, is_read_only: bool) {
+        for auth in &self.auths {
+            let packet = AuthPacket {
+                kind: 0,
+                scheme: auth.scheme.as_str().into(),
+                auth: Credential(Some((&auth.auth[..]).into())),
+            };
+            encode_control(&mut self.control, Xid::AUTH, OpCode::Auth, &packet);
+        }
+        let left = self.auths.len();
+        if left == 0 {
+            self.serve(server, is_read_only);
+        } else {
+            self.phase = Phase::Authenticating {
+                server,
+                deadline,
+                left,
+                is_read_only,
+            };
+        }
+    }
+
+    pub(super) fn handle_auth_reply(&mut self, now: Now, err: ErrorCode) {
+        if err == ErrorCode::AuthFailed {
+            tracing::info!(session = %self.identity.id, "authentication failed");
+            return self.end(Error::AuthFailed, SessionState::AuthFailed, closed());
+        }
+        self.timers.last_read = now.mono;
+        match &mut self.phase {
+            Phase::Authenticating {
+                server,
+                left,
+                is_read_only,
+                ..
+            } => {
+                *left -= 1;
+                if *left == 0 {
+                    let (server, is_read_only) = (*server, *is_read_only);
+                    self.serve(server, is_read_only);
+                }
+            }
+            Phase::Serving { .. } => match self.requests.answer_auth() {
+                Some(request) => {
+                    if let Some(slot) = request.slot {
+                        let reply = crate::reply::RawReply {
+                            err,
+                            body: Bytes::new(),
+                        };
+                        self.outputs
+                            .push_back(super::Output::Reply(slot, Ok(reply)));
+                    }
+                }
+                None => self.disconnect(Cause::OutOfOrder),
+            },
+            Phase::Down | Phase::Handshake { .. } | Phase::Over => {}
+        }
+    }
+
+    /// Restores the watches and lets requests flow behind them.
+    fn serve(&mut self, server: SocketAddr, is_read_only: bool) {
+        self.phase = Phase::Serving {
+            server,
+            is_read_only,
+        };
+        self.set_watches(server);
+        let epoch = self.identity.epoch;
+        self.publish(if is_read_only {
+            SessionState::ConnectedReadOnly { epoch }
+        } else {
+            SessionState::Connected { epoch }
+        });
+        self.watches.announce_gap(&mut self.outputs);
+    }
+
+    /// Every list in the form the server knows; SetWatches2 only when there are
+    /// persistent watches, because servers before 3.6 close on it.
+    fn set_watches(&mut self, server: SocketAddr) {
+        if self.watches.is_empty() {
+            return;
+        }
+        let support = self.server_ops.get(server, OpCode::SetWatches2);
+        if support == Some(false) {
+            self.watches.drop_persistent(&mut self.outputs);
+        }
+        self.is_probing_set_watches = support.is_none() && self.watches.has_persistent();
+        for batch in self.watches.batches(self.identity.last_zxid) {
+            self.set_watches_left += 1;
+            match without_persistent(batch) {
+                Ok(batch) => encode_control(
+                    &mut self.control,
+                    Xid::SET_WATCHES,
+                    OpCode::SetWatches,
+                    &batch,
+                ),
+                Err(batch) => encode_control(
+                    &mut self.control,
+                    Xid::SET_WATCHES,
+                    OpCode::SetWatches2,
+                    &batch,
+                ),
+            }
+        }
+    }
+
+    pub(super) fn handle_set_watches_reply(&mut self, header: &ReplyHeader) {
+        let Phase::Serving { server, .. } = self.phase else {
+            return self.disconnect(Cause::OutOfOrder);
+        };
+        if self.set_watches_left == 0 {
+            return self.disconnect(Cause::OutOfOrder);
+        }
+        self.set_watches_left -= 1;
+        if header.err == ErrorCode::Unimplemented && self.is_probing_set_watches {
+            self.server_ops.learn(server, OpCode::SetWatches2, false);
+            return self.disconnect(Cause::OperationUnknown);
+        }
+        if header.err != ErrorCode::Ok {
+            return self.disconnect(Cause::WatchesRefused);
+        }
+        if self.is_probing_set_watches && self.set_watches_left == 0 {
+            self.server_ops.learn(server, OpCode::SetWatches2, true);
+            self.is_probing_set_watches = false;
+        }
+        self.see_zxid(header.zxid);
+    }
+
+    pub(super) fn ping(&mut self, now: Now) {
+        encode_control(&mut self.control, Xid::PING, OpCode::Ping, &());
+        self.timers.ping_sent.get_or_insert(now.boot);
+        self.timers.last_sent = now.mono;
+    }
+
+    /// The newest transaction seen.
+    pub(crate) const fn last_zxid(&self) -> Zxid {
+        self.identity.last_zxid
+    }
+}
+
+fn encode_control(out: &mut bytes::BytesMut, xid: Xid, op: OpCode, body: &impl Encode) {
+    encode_frame(out, &(RequestHeader { xid, op: op.into() }, body));
+}
