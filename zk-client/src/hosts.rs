@@ -91,11 +91,7 @@ impl Hosts {
     pub(crate) fn next_host(&mut self) -> NextHost {
         let delay = self.delay();
         self.failures += 1;
-        let host = self.draw().unwrap_or_else(|| {
-            let host = self.servers[self.next % self.servers.len()].clone();
-            self.next = (self.next + 1) % self.servers.len();
-            host
-        });
+        let host = self.draw().unwrap_or_else(|| self.rotate());
         NextHost { host, delay }
     }
 
@@ -135,6 +131,13 @@ impl Hosts {
         self.had_connection = true;
         self.schedule.reset();
         self.rebalance = None;
+    }
+
+    /// The next server of the list, for a probe that is no attempt to connect.
+    pub(crate) fn rotate(&mut self) -> HostPort {
+        let host = self.servers[self.next % self.servers.len()].clone();
+        self.next = (self.next + 1) % self.servers.len();
+        host
     }
 
     /// Tries `host` next.

@@ -127,7 +127,7 @@ impl Watcher {
     ///
     /// Cancel safe: an event is taken only when it is returned.
     pub async fn next(&self) -> Option<WatchedEvent> {
-        poll_fn(|cx| self.queue.poll_next(cx)).await
+        poll_fn(|cx| self.queue.poll_next(cx.waker())).await
     }
 
     /// The next event if one is queued.
@@ -167,7 +167,7 @@ impl Stream for Watcher {
     type Item = WatchedEvent;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<WatchedEvent>> {
-        self.queue.poll_next(cx)
+        self.queue.poll_next(cx.waker())
     }
 }
 
@@ -200,7 +200,7 @@ impl WatcherQueue {
         inner.wake();
     }
 
-    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<WatchedEvent>> {
+    fn poll_next(&self, waker: &Waker) -> Poll<Option<WatchedEvent>> {
         let mut inner = self.lock();
         if let Some(event) = inner.events.pop_front() {
             return Poll::Ready(Some(event));
@@ -208,8 +208,8 @@ impl WatcherQueue {
         if inner.attached && inner.live == 0 {
             return Poll::Ready(None);
         }
-        if !inner.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            inner.wakers.push(cx.waker().clone());
+        if !inner.wakers.iter().any(|known| known.will_wake(waker)) {
+            inner.wakers.push(waker.clone());
         }
         Poll::Pending
     }

@@ -21,7 +21,7 @@ use zk_proto::HostPort;
 use crate::config::{Config, Connector, Resolver};
 use crate::error::Attempt;
 use crate::hosts::Hosts;
-use crate::metrics::Metrics;
+use crate::metrics;
 use crate::session::{Cause, Now, Output, Session, SessionState};
 use crate::watcher::{WatcherHome, WatcherId};
 
@@ -35,7 +35,6 @@ pub(crate) struct Shared {
     pub(crate) hosts: Mutex<HostBook>,
     /// Set when the list of servers says to leave the current one.
     should_move: AtomicBool,
-    pub(crate) metrics: Metrics,
 }
 
 impl std::fmt::Debug for Shared {
@@ -85,7 +84,6 @@ impl Shared {
                 attempts: Vec::new(),
             }),
             should_move: AtomicBool::new(false),
-            metrics: Metrics::new(),
         }
     }
 
@@ -164,7 +162,7 @@ impl Driver {
             let host = connection.host.clone();
             let cause = self.serve(connection).await;
             self.shared.host_book().current = None;
-            self.shared.metrics.disconnected(&cause);
+            metrics::disconnected(&cause);
             if !self.shared.state.borrow().is_connected() && !cause.is_planned() {
                 self.shared.host_book().failed(&host, cause.to_string());
             }
@@ -189,7 +187,7 @@ impl Driver {
                 // Nobody waiting is as good as an answer taken.
                 Output::Reply(slot, result) => drop(slot.send(result)),
                 Output::Event(watcher, event) => {
-                    self.shared.metrics.watch_event();
+                    metrics::watch_event();
                     watcher.push(event);
                 }
                 Output::Detach(watcher) => watcher.detach(),

@@ -41,7 +41,7 @@ impl ReadWriteSearch {
         loop {
             let probe = self.probe.get_or_insert_with(|| {
                 self.pause = (self.pause * 2).min(MAX_PAUSE);
-                let host = driver.shared.host_book().hosts.next_host().host;
+                let host = driver.shared.host_book().hosts.rotate();
                 probe_later(driver, host, self.pause)
             });
             match probe.as_mut().poll(cx) {

@@ -13,6 +13,7 @@ use zk_proto::FrameDecoder;
 use super::Driver;
 use super::connect::Connection;
 use super::read_write::ReadWriteSearch;
+use crate::metrics;
 use crate::session::Cause;
 
 /// Bytes per read call. A `Bytes` that a caller keeps pins the chunk it came in.
@@ -103,16 +104,16 @@ impl Driver {
             let mut book = self.shared.host_book();
             book.hosts.connected();
             book.attempts.clear();
-            self.shared.metrics.connected();
+            metrics::connected();
         }
     }
 
     /// Reads what is there and hands it to the session. Ready if there may be more.
-    fn poll_read(&mut self, link: &mut Link, cx: &mut Context<'_>) -> Poll<Result<(), Cause>> {
+    fn poll_read(&self, link: &mut Link, cx: &mut Context<'_>) -> Poll<Result<(), Cause>> {
         for _ in 0..READS_PER_TURN {
             match ready!(link.poll_fill(cx)) {
                 Ok(0) => return Poll::Ready(Err(Cause::ClosedByServer)),
-                Ok(len) => self.shared.metrics.received(len),
+                Ok(len) => metrics::received(len),
                 Err(error) => return Poll::Ready(Err(Cause::Io(error.to_string()))),
             }
             if let Err(cause) = self.hand_over(link) {
@@ -137,7 +138,7 @@ impl Driver {
 
     /// Writes what the session gives until there is nothing more or the socket is
     /// full; a full socket stops taking requests from the queue.
-    fn poll_write(&mut self, link: &mut Link, cx: &mut Context<'_>) -> Poll<Result<(), Cause>> {
+    fn poll_write(&self, link: &mut Link, cx: &mut Context<'_>) -> Poll<Result<(), Cause>> {
         loop {
             if link.output.is_empty() {
                 let now = self.shared.now();
@@ -152,7 +153,7 @@ impl Driver {
                     link.output.advance(len);
                     link.needs_flush = true;
                     self.shared.session().handle_written(len);
-                    self.shared.metrics.sent(len);
+                    metrics::sent(len);
                 }
                 Err(error) => return Poll::Ready(Err(Cause::Io(error.to_string()))),
             }

@@ -12,7 +12,7 @@ use zk_proto::{
     encode_frame,
 };
 
-use super::watches::without_persistent;
+use super::watches::encode_batch;
 use super::{Cause, Error, Now, Phase, Session, SessionState, closed};
 
 impl Session {
@@ -186,20 +186,7 @@ impl Session {
         self.is_probing_set_watches = support.is_none() && self.watches.has_persistent();
         for batch in self.watches.batches(self.identity.last_zxid) {
             self.set_watches_left += 1;
-            match without_persistent(batch) {
-                Ok(batch) => encode_control(
-                    &mut self.control,
-                    Xid::SET_WATCHES,
-                    OpCode::SetWatches,
-                    &batch,
-                ),
-                Err(batch) => encode_control(
-                    &mut self.control,
-                    Xid::SET_WATCHES,
-                    OpCode::SetWatches2,
-                    &batch,
-                ),
-            }
+            encode_batch(batch, &mut self.control);
         }
     }
 

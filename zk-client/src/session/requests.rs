@@ -11,6 +11,7 @@ use zk_proto::{Encode, OpCode, RequestHeader, Xid, encode_frame};
 use super::Output;
 use super::watches::PendingWatch;
 use crate::error::{Error, Outcome, QueueLimit};
+use crate::metrics;
 use crate::reply::RawResult;
 
 /// One request on its way.
@@ -62,6 +63,11 @@ impl Request {
             watch: None,
             step: None,
         }
+    }
+
+    /// When the call was made.
+    pub(super) fn called_at(&self) -> Mono {
+        self.deadline.at - self.deadline.after
     }
 
     /// What to conclude if no answer comes.
@@ -293,10 +299,6 @@ impl Requests {
         self.in_flight.is_empty()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.in_flight.is_empty() && self.queued.is_empty()
-    }
-
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
@@ -440,7 +442,7 @@ impl Requests {
             }
         }
         self.refuse(outputs, |request| {
-            (request.deadline.at <= now).then(|| Error::DeadlineExceeded {
+            (request.deadline.at <= now).then_some(Error::DeadlineExceeded {
                 deadline: request.deadline.after,
                 outcome: Outcome::NotApplied,
             })
@@ -493,6 +495,7 @@ fn is_special(request: &Request) -> bool {
 
 /// Answers a request with an error, if anybody waits.
 pub(super) fn fail(request: Request, error: Error, outputs: &mut VecDeque<Output>) {
+    metrics::lost(request.op);
     if let Some(slot) = request.slot {
         outputs.push_back(Output::Reply(slot, Err(error)));
     }

@@ -131,8 +131,6 @@ pub(crate) enum Cause {
     WatchesRefused,
     #[error("the session has expired")]
     Expired,
-    #[error("authentication failed")]
-    AuthFailed,
     #[error("the server does not know an operation and closes")]
     OperationUnknown,
     #[error("the list of servers changed")]
@@ -153,6 +151,8 @@ impl Cause {
         )
     }
 
+    /// For metrics.
+    #[cfg(feature = "metrics")]
     pub(crate) const fn label(&self) -> &'static str {
         match self {
             Self::ClosedByServer => "closed_by_server",
@@ -164,7 +164,6 @@ impl Cause {
             Self::ServerBehind => "server_behind",
             Self::WatchesRefused => "watches_refused",
             Self::Expired => "expired",
-            Self::AuthFailed => "auth_failed",
             Self::OperationUnknown => "operation_unknown",
             Self::Rebalanced => "rebalanced",
             Self::ReadWriteFound => "read_write_found",

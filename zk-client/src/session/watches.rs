@@ -3,8 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use zk_proto::record::{RemoveWatchesRequest, SetWatches, SetWatches2, WatcherEvent};
-use zk_proto::{Chroot, ErrorCode, EventType, KeeperState, WatcherType, Zxid, path};
+use zk_proto::{
+    Chroot, ErrorCode, EventType, KeeperState, OpCode, RequestHeader, WatcherType, Xid, Zxid,
+    encode_frame, path,
+};
 
 use super::Output;
 use crate::watcher::{WatchedEvent, WatcherId, WatcherQueue};
@@ -279,12 +283,24 @@ impl Watches {
         }
     }
 
-    /// Whether there is any watch on exactly this path.
-    pub(super) fn has_any(&self, path: &str) -> bool {
-        let path: Arc<str> = Arc::from(path);
-        Table::ALL
-            .into_iter()
-            .any(|table| !self.get(table, &path).is_empty())
+    /// Whether a refused removal can be had as the removal of every watch of the
+    /// path: servers before 3.9 know no other for persistent watches, and it must
+    /// not take others with it.
+    pub(super) fn needs_removal_of_any(&self, watch: &PendingWatch, err: ErrorCode) -> bool {
+        let others = match watch.kind {
+            WatchKind::Remove(WatcherType::Persistent) => {
+                [Table::Data, Table::Exist, Table::Child, Table::Recursive]
+            }
+            WatchKind::Remove(WatcherType::PersistentRecursive) => {
+                [Table::Data, Table::Exist, Table::Child, Table::Persistent]
+            }
+            _ => return false,
+        };
+        let path: Arc<str> = Arc::from(&*watch.path);
+        err == ErrorCode::MarshallingError
+            && others
+                .into_iter()
+                .all(|table| self.get(table, &path).is_empty())
     }
 
     pub(super) fn has_persistent(&self) -> bool {
@@ -399,6 +415,16 @@ pub(super) struct Removal {
 }
 
 impl Removal {
+    /// Should the server refuse, it is tried in another form.
+    pub(super) fn pending(&self) -> PendingWatch {
+        let kind = WatchKind::Remove(self.table.watcher_type());
+        PendingWatch {
+            path: self.path.clone(),
+            kind,
+            registration: None,
+        }
+    }
+
     pub(super) fn request(&self) -> RemoveWatchesRequest<'_> {
         RemoveWatchesRequest {
             path: (&*self.path).into(),
@@ -467,18 +493,22 @@ fn list_of<'b>(
     }
 }
 
-/// A batch without persistent watches goes out in the form every server knows.
-pub(super) fn without_persistent(
-    batch: SetWatches2<'_>,
-) -> Result<SetWatches<'_>, SetWatches2<'_>> {
+/// Encodes a batch; one without persistent watches goes out in the form that every
+/// server knows.
+pub(super) fn encode_batch(batch: SetWatches2<'_>, out: &mut BytesMut) {
+    let header = |op: OpCode| RequestHeader {
+        xid: Xid::SET_WATCHES,
+        op: op.into(),
+    };
     if batch.persistent_watches.is_empty() && batch.persistent_recursive_watches.is_empty() {
-        Ok(SetWatches {
+        let batch = SetWatches {
             relative_zxid: batch.relative_zxid,
             data_watches: batch.data_watches,
             exist_watches: batch.exist_watches,
             child_watches: batch.child_watches,
-        })
+        };
+        encode_frame(out, &(header(OpCode::SetWatches), batch));
     } else {
-        Err(batch)
+        encode_frame(out, &(header(OpCode::SetWatches2), batch));
     }
 }

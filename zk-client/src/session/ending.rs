@@ -1,0 +1,127 @@
+//! How things end: a connection, a session epoch, the client.
+
+use tokio::sync::oneshot;
+use zk_env::Mono;
+use zk_proto::{Password, SessionId, Zxid};
+
+use super::{Cause, Closing, Epoch, Now, Output, Phase, Session, SessionState, closed};
+use crate::error::{Error, Outcome};
+use crate::reply::RawResult;
+
+impl Session {
+    /// Ends the session once all calls so far are answered, or at the latest after
+    /// the session timeout: then the server will end it by itself.
+    pub(crate) fn close(&mut self, now: Mono) -> oneshot::Receiver<RawResult> {
+        let (slot, answer) = oneshot::channel();
+        if self.over.is_some() {
+            self.outputs.push_back(Output::Reply(slot, closed()));
+            return answer;
+        }
+        if let Some(closing) = &mut self.closing {
+            closing.waiting.push(slot);
+            return answer;
+        }
+        let after = self.identity.timeout;
+        self.closing = Some(Closing {
+            deadline: now + after,
+            after,
+            is_sent: false,
+            waiting: vec![slot],
+        });
+        let has_session = self.identity.id != SessionId::NONE;
+        if !has_session && matches!(self.phase, Phase::Down) {
+            self.end(Error::Closed, SessionState::Closed, closed());
+        }
+        answer
+    }
+
+    /// The connection is gone, or was dropped as asked. Everything unanswered fails
+    /// in the order of the calls.
+    pub(crate) fn handle_disconnected(&mut self, now: Now, cause: &Cause) {
+        let was_serving = matches!(
+            self.phase,
+            Phase::Serving { .. } | Phase::Authenticating { .. }
+        );
+        if matches!(self.phase, Phase::Down | Phase::Over) {
+            return;
+        }
+        tracing::info!(session = %self.identity.id, %cause, "disconnected");
+        self.phase = Phase::Down;
+        self.control.clear();
+        self.probe = None;
+        self.set_watches_left = 0;
+        self.is_probing_set_watches = false;
+        self.timers.ping_sent = None;
+        self.requests
+            .fail_all(cause.is_planned() || !was_serving, &mut self.outputs);
+        if let Some(closing) = &mut self.closing {
+            closing.is_sent = false;
+            if self.identity.id == SessionId::NONE {
+                return self.end(Error::Closed, SessionState::Closed, closed());
+            }
+        }
+        if was_serving && *cause != Cause::Expired {
+            let until = self.identity.proof.unwrap_or(now.boot) + self.identity.timeout * 3 / 4;
+            self.publish(SessionState::Suspended {
+                epoch: self.identity.epoch,
+                until,
+            });
+        }
+    }
+
+    /// The server said that the session is gone.
+    pub(super) fn expire(&mut self) {
+        let epoch = self.identity.epoch;
+        self.requests.fail_all(true, &mut self.outputs);
+        self.requests
+            .fail_queued(&Error::EpochEnded, &mut self.outputs);
+        self.watches.end_epoch(&mut self.outputs);
+        self.identity.id = SessionId::NONE;
+        self.identity.password = Password::none();
+        self.identity.timeout = self.config.timeout;
+        self.identity.last_zxid = Zxid::ZERO;
+        self.identity.proof = None;
+        self.publish(SessionState::Expired { epoch });
+        if self.closing.is_some() {
+            self.end(Error::Closed, SessionState::Closed, closed());
+        } else if !self.config.new_session_after_expiry || epoch == Epoch::default() {
+            self.end(
+                Error::SessionExpired,
+                SessionState::Expired { epoch },
+                closed(),
+            );
+        }
+    }
+
+    /// Enters the terminal state: every call and watcher is told.
+    pub(super) fn end(&mut self, error: Error, state: SessionState, close: RawResult) {
+        self.phase = Phase::Over;
+        self.requests.fail_all(true, &mut self.outputs);
+        self.requests.fail_queued(&error, &mut self.outputs);
+        self.watches.end(&mut self.outputs);
+        self.over = Some(error);
+        self.publish(state);
+        if let Some(closing) = self.closing.take() {
+            let answers = closing
+                .waiting
+                .into_iter()
+                .map(|slot| Output::Reply(slot, close.clone()));
+            self.outputs.extend(answers);
+        }
+        self.outputs
+            .extend(self.waiting_for_room.drain(..).map(Output::Wake));
+        self.disconnect(Cause::Closed);
+    }
+
+    pub(super) fn check_close_deadline(&mut self, now: Mono) {
+        if let Some(closing) = &self.closing
+            && closing.deadline <= now
+        {
+            let error = Error::DeadlineExceeded {
+                deadline: closing.after,
+                outcome: Outcome::Unknown,
+            };
+            self.end(Error::Closed, SessionState::Closed, Err(error));
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What comes in once requests flow: answers, events, pongs.
+
+use bytes::Bytes;
+use zk_proto::record::{RemoveWatchesRequest, WatcherEvent};
+use zk_proto::{Decode, ErrorCode, OpCode, Reader, ReplyHeader, WatcherType, Xid, Zxid};
+
+use super::requests::Request;
+use super::{
+    Cause, Now, Output, PendingWatch, Phase, Session, SessionState, WatchKind, closed, fallback,
+};
+use crate::error::Error;
+use crate::metrics;
+use crate::reply::RawReply;
+
+impl Session {
+    pub(super) fn handle_reply(&mut self, now: Now, frame: &Bytes) {
+        let mut reader = Reader::new(frame);
+        let header = match ReplyHeader::decode(&mut reader) {
+            Ok(header) => header,
+            Err(error) => return self.disconnect(Cause::BadBytes(error.to_string())),
+        };
+        tracing::trace!(xid = %header.xid, zxid = %header.zxid, err = ?header.err, "reply");
+        match header.xid {
+            Xid::NOTIFICATION => match WatcherEvent::decode(&mut reader) {
+                Ok(event) => self
+                    .watches
+                    .handle_event(&event, header.zxid, &mut self.outputs),
+                Err(error) => self.disconnect(Cause::BadBytes(error.to_string())),
+            },
+            Xid::PING => {
+                if self.see_zxid(header.zxid) {
+                    self.identity.proof = self.timers.ping_sent.take().or(self.identity.proof);
+                }
+            }
+            Xid::AUTH => self.handle_auth_reply(now, header.err),
+            Xid::SET_WATCHES => self.handle_set_watches_reply(&header),
+            _ => self.handle_answer(now, &header, reader.rest()),
+        }
+    }
+
+    /// Adopts the zxid of an ordinary reply; false if the server went back in time.
+    pub(super) fn see_zxid(&mut self, zxid: Zxid) -> bool {
+        if zxid <= Zxid::ZERO {
+            return true;
+        }
+        if zxid < self.identity.last_zxid {
+            self.disconnect(Cause::ServerBehind);
+            return false;
+        }
+        self.identity.last_zxid = zxid;
+        true
+    }
+
+    pub(super) fn handle_answer(&mut self, now: Now, header: &ReplyHeader, body: Bytes) {
+        if !self.requests_front_is(header.xid) {
+            return self.disconnect(Cause::OutOfOrder);
+        }
+        if !self.see_zxid(header.zxid) {
+            return;
+        }
+        let Some(mut request) = self.requests.answer(header.xid) else {
+            return;
+        };
+        if let Some(probe) = self.probe.take()
+            && self.is_unknown_operation(probe.op, header)
+        {
+            self.requests.put_back(request, probe.frame);
+            return self.disconnect(Cause::OperationUnknown);
+        }
+        self.identity.proof = Some(request.sent_at);
+        metrics::answered(request.op, header.err, now.mono.since(request.called_at()));
+        if let Some(watch) = request.watch.take() {
+            if self.watches.needs_removal_of_any(&watch, header.err) {
+                return self.remove_any_instead(request, *watch);
+            }
+            if let Some(removal) = self
+                .watches
+                .handle_answer(*watch, header.err, &mut self.outputs)
+            {
+                self.remove_watch(&removal);
+            }
+        }
+        let reply = RawReply {
+            err: header.err,
+            body,
+        };
+        if request.op == OpCode::CloseSession {
+            self.end(Error::Closed, SessionState::Closed, closed());
+        } else if request.step.is_some() {
+            fallback::handle_answer(request, reply, &mut self.requests, &mut self.outputs);
+        } else if let Some(slot) = request.slot {
+            self.outputs.push_back(Output::Reply(slot, Ok(reply)));
+        }
+    }
+
+    /// Before 3.9 a persistent watch can only be removed together with every other
+    /// one of the path.
+    pub(super) fn remove_any_instead(&mut self, mut request: Request, watch: PendingWatch) {
+        let any = RemoveWatchesRequest {
+            path: (&*watch.path).into(),
+            watcher_type: WatcherType::Any.into(),
+        };
+        let kind = WatchKind::Remove(WatcherType::Any);
+        request.watch = Some(Box::new(PendingWatch {
+            path: watch.path,
+            kind,
+            registration: None,
+        }));
+        self.requests.push_front(request, &any);
+    }
+
+    pub(super) fn requests_front_is(&self, xid: Xid) -> bool {
+        self.requests.first_in_flight() == Some(xid)
+    }
+
+    /// Learns from the answer to a probe whether the server knows the operation.
+    pub(super) fn is_unknown_operation(&mut self, op: OpCode, header: &ReplyHeader) -> bool {
+        let Phase::Serving { server, .. } = self.phase else {
+            return false;
+        };
+        // A known operation that is switched off (TTL) carries a real zxid.
+        let is_unknown = header.err == ErrorCode::Unimplemented && header.zxid.0 == -1;
+        self.server_ops.learn(server, op, !is_unknown);
+        is_unknown
+    }
+}
