@@ -1,7 +1,6 @@
 //! Replays the corpus of the fuzz targets F1 and F2 (`fuzz/README.md`) with every
-//! test run, without a fuzzer.
+//! test run.
 
-use std::fs;
 use std::path::Path;
 
 #[macro_use]
@@ -10,20 +9,12 @@ mod every_record;
 mod frames;
 #[path = "../../fuzz/harness/records.rs"]
 mod records;
+#[path = "../../fuzz/harness/replay.rs"]
+mod replay;
 
-/// Runs every input of a target's corpus.
 fn replay(target: &str, check: impl Fn(&[u8])) {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
-    let mut inputs: Vec<_> = fs::read_dir(&corpus)
-        .unwrap_or_else(|error| panic!("{}: {error}", corpus.display()))
-        .map(|input| input.unwrap().path())
-        .collect();
-    inputs.sort();
-    assert!(!inputs.is_empty(), "{} is empty", corpus.display());
-    for input in inputs {
-        println!("{}", input.display()); // shown if the check panics
-        check(&fs::read(&input).unwrap());
-    }
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+    replay::replay(&corpus.join(target), check);
 }
 
 #[test]

@@ -49,7 +49,12 @@ fn cut_off<'a, T: Debug>(
     decode: impl Fn(&mut Reader<'a>) -> Result<T, DecodeError>,
 ) -> Result<(), TestCaseError> {
     for cut in cuts {
-        let error = decode(&mut Reader::new(cut)).unwrap_err();
+        let Err(error) = decode(&mut Reader::new(cut)) else {
+            return Err(TestCaseError::fail(format!(
+                "decodes from {} bytes",
+                cut.len()
+            )));
+        };
         prop_assert!(
             !error.record.is_empty() && !error.field.is_empty(),
             "{error}"

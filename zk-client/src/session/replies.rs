@@ -97,7 +97,7 @@ impl Session {
     /// one of the path.
     pub(super) fn remove_any_instead(&mut self, mut request: Request, watch: PendingWatch) {
         let any = RemoveWatchesRequest {
-            path: (&*watch.path).into(),
+            path: watch.path.to_string().into(),
             watcher_type: WatcherType::Any.into(),
         };
         let kind = WatchKind::Remove(WatcherType::Any);

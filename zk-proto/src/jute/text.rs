@@ -16,9 +16,10 @@ fn replace_malformed(mut bytes: &[u8]) -> String {
     while let Some(chunk) = bytes.utf8_chunks().next() {
         text.push_str(chunk.valid());
         bytes = &bytes[chunk.valid().len()..];
-        if !chunk.invalid().is_empty() {
+        let malformed = chunk.invalid().len();
+        if malformed > 0 {
             text.push(char::REPLACEMENT_CHARACTER);
-            bytes = &bytes[surrogate_len(bytes).unwrap_or(chunk.invalid().len())..];
+            bytes = &bytes[surrogate_len(bytes).unwrap_or(malformed)..];
         }
     }
     text
