@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tracing::Instrument;
 use zk_env::{Boot, Env, sleep_until};
 use zk_proto::data::AddWatchMode;
 use zk_proto::record::{
@@ -113,7 +114,8 @@ pub(crate) async fn connect(config: Config) -> Result<Client, ConnectError> {
         chroot: config.servers.chroot.clone(),
         deadline: config.operation_deadline,
     };
-    env.spawn("zk-client", Box::pin(driver.run()));
+    let span = tracing::info_span!("zk_client", servers = %config.servers);
+    env.spawn("zk-client", Box::pin(driver.run().instrument(span)));
     client.wait_connected(config.connect_deadline).await?;
     Ok(client)
 }

@@ -73,6 +73,8 @@ macro_rules! properties {
             use super::*;
 
             proptest! {
+                #![proptest_config(ProptestConfig::with_cases(100))]
+
                 #[test]
                 fn round_trips(value in strategies::$strategy()) {
                     round_trip(&value, &[0, 1, 0xff], &OnceCell::new(), $record::decode)?;
@@ -150,6 +152,8 @@ macro_rules! handshake_properties {
             use super::*;
 
             proptest! {
+                #![proptest_config(ProptestConfig::with_cases(100))]
+
                 #[test]
                 fn round_trips(value in strategies::$strategy()) {
                     round_trip(&value, &[], &OnceCell::new(), $record::decode)?;
@@ -204,7 +208,7 @@ fn damaged(bytes: Vec<u8>, damage: &[(prop::sample::Index, u8)]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..200)) {
