@@ -404,16 +404,26 @@ impl Client {
         options: &CreateOptions,
     ) -> Result<CreateRequest<'a>, Error> {
         check_create(options)?;
-        if options.mode().is_sequential() {
-            path::validate_sequential(path)?;
+        let server_path = if options.mode().is_sequential() {
+            self.sequential_path(path)?
         } else {
-            path::validate(path)?;
-        }
+            self.server_path(path)?
+        };
         Ok(CreateRequest {
-            path: self.chroot.to_server(path),
+            path: server_path,
             data: Some(data.into()),
             acl: Some(options.acl()),
             flags: options.mode().flags(),
+        })
+    }
+
+    /// A sequential name may be empty: `/` then names children of the chroot, not
+    /// siblings.
+    fn sequential_path<'p>(&self, path: &'p str) -> Result<Cow<'p, str>, Error> {
+        path::validate_sequential(path)?;
+        Ok(match (path, self.chroot.as_str()) {
+            ("/", chroot) if chroot != "/" => Cow::Owned(format!("{chroot}/")),
+            _ => self.chroot.to_server(path),
         })
     }
 
@@ -904,6 +914,14 @@ impl Client {
 
     pub(crate) const fn deadline(&self) -> Duration {
         self.deadline
+    }
+
+    /// The same session without a chroot.
+    pub(crate) fn unrooted(&self) -> Self {
+        Self {
+            chroot: Chroot::none(),
+            ..self.clone()
+        }
     }
 
     pub(crate) fn downgrade(&self) -> WeakClient {

@@ -12,8 +12,8 @@ const WAVE: usize = 256;
 const MAX_ROUNDS: usize = 16;
 
 impl Client {
-    /// Creates a znode and whatever parents are missing, these persistent and with
-    /// the open ACL. Tolerates others who create or reap the same parents.
+    /// Creates a znode and whatever parents are missing, those of the chroot among
+    /// them, persistent and with the open ACL. Tolerates others who create or reap the same parents.
     ///
     /// # Errors
     ///
@@ -43,7 +43,8 @@ impl Client {
 
     /// Top down, in one go: the requests take effect in this order.
     async fn create_parents(&self, path: &str) -> Result<(), Error> {
-        let mut parents: Vec<&str> = path::ancestors(path)
+        let (root, path) = (self.unrooted(), self.chroot_of().to_server(path));
+        let mut parents: Vec<&str> = path::ancestors(&path)
             .skip(1)
             .filter(|path| *path != "/")
             .collect();
@@ -52,7 +53,7 @@ impl Client {
             self.ready().await?;
             let creates: Vec<_> = parents
                 .iter()
-                .map(|parent| self.create(parent, b"", CreateMode::Persistent))
+                .map(|parent| root.create(parent, b"", CreateMode::Persistent))
                 .collect();
             for create in creates {
                 match create.await {

@@ -14,7 +14,8 @@ impl Session {
     pub(crate) fn close(&mut self, now: Mono) -> oneshot::Receiver<RawResult> {
         let (slot, answer) = oneshot::channel();
         if self.over.is_some() {
-            self.outputs.push_back(Output::Reply(slot, closed()));
+            // The driver has gone, so this is answered here.
+            let _ = slot.send(closed());
             return answer;
         }
         if let Some(closing) = &mut self.closing {
@@ -38,15 +39,13 @@ impl Session {
     /// The connection is gone, or was dropped as asked. Everything unanswered fails
     /// in the order of the calls.
     pub(crate) fn handle_disconnected(&mut self, now: Now, cause: &Cause) {
-        let was_serving = matches!(
-            self.phase,
-            Phase::Serving { .. } | Phase::Authenticating { .. }
-        );
+        let was_serving = matches!(self.phase, Phase::Serving { .. });
         if matches!(self.phase, Phase::Down | Phase::Over) {
             return;
         }
         tracing::info!(session = %self.identity.id, %cause, "disconnected");
         self.phase = Phase::Down;
+        self.is_leaving = false;
         self.control.clear();
         self.probe = None;
         self.set_watches_left = 0;

@@ -12,6 +12,7 @@ use zk_proto::{
     encode_frame,
 };
 
+use super::requests::fail;
 use super::watches::encode_batch;
 use super::{Cause, Error, Now, Phase, Session, SessionState, closed};
 
@@ -41,6 +42,7 @@ impl Session {
         };
         tracing::debug!(%server, session = %connect.session_id, zxid = %connect.last_zxid_seen, "handshake");
         encode_frame(&mut self.control, &connect);
+        self.is_leaving = false;
         self.phase = Phase::Handshake {
             server,
             deadline,
@@ -124,6 +126,9 @@ impl Session {
     pub(super) fn handle_auth_reply(&mut self, now: Now, err: ErrorCode) {
         if err == ErrorCode::AuthFailed {
             tracing::info!(session = %self.identity.id, "authentication failed");
+            if let Some(request) = self.requests.answer_auth() {
+                fail(request, Error::AuthFailed, &mut self.outputs);
+            }
             return self.end(Error::AuthFailed, SessionState::AuthFailed, closed());
         }
         self.timers.last_read = now.mono;

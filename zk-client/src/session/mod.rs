@@ -130,6 +130,8 @@ pub(crate) struct Session {
     over: Option<Error>,
     /// The session's own frames, ahead of the queue.
     control: BytesMut,
+    /// The connection is being dropped: what else it brings does not count.
+    is_leaving: bool,
     timers: Timers,
     waiting_for_room: Vec<Waker>,
     outputs: VecDeque<Output>,
@@ -162,6 +164,7 @@ impl Session {
             closing: None,
             over: None,
             control: BytesMut::new(),
+            is_leaving: false,
             timers: Timers::default(),
             waiting_for_room: Vec::new(),
             outputs: VecDeque::new(),
@@ -252,7 +255,7 @@ impl Session {
     /// A watcher was passed to this session for the first time.
     pub(crate) fn attach(&mut self, watcher: &Arc<WatcherQueue>) {
         if self.over.is_some() {
-            self.outputs.push_back(Output::Detach(Arc::clone(watcher)));
+            watcher.detach();
         } else {
             self.watches.attach(watcher);
         }
@@ -303,6 +306,9 @@ impl Session {
 
     /// A frame arrived.
     pub(crate) fn handle_frame(&mut self, now: Now, frame: &Bytes) {
+        if self.is_leaving {
+            return;
+        }
         match self.phase {
             Phase::Handshake {
                 server,
@@ -318,6 +324,7 @@ impl Session {
 
     /// Asks the driver to drop the connection.
     pub(crate) fn disconnect(&mut self, cause: Cause) {
+        self.is_leaving = true;
         self.outputs.push_back(Output::Disconnect(cause));
     }
 

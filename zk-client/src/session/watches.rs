@@ -13,9 +13,11 @@ use zk_proto::{
 use super::Output;
 use crate::watcher::{WatchedEvent, WatcherId, WatcherQueue};
 
-/// Re-registrations are cut into batches below this many bytes of paths, Java's
-/// figure, so that no batch comes near the frame limit (ZOOKEEPER-706).
-const BATCH_BYTES: usize = 128 * 1024;
+/// Re-registrations are cut into batches below 128 KiB, Java's figure (less the
+/// header), so that no batch comes near the frame limit (ZOOKEEPER-706).
+const BATCH_BYTES: usize = 128 * 1024 - 64;
+/// What each path costs beside its text.
+const LENGTH_WORD: usize = 4;
 
 /// What a registration waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -325,11 +327,12 @@ impl Watches {
         let mut batch = empty_batch(relative_zxid);
         let mut bytes = 0;
         for (table, path) in self.registered.keys() {
-            if bytes > 0 && bytes + path.len() > BATCH_BYTES {
+            let size = LENGTH_WORD + path.len();
+            if bytes > 0 && bytes + size > BATCH_BYTES {
                 batches.push(std::mem::replace(&mut batch, empty_batch(relative_zxid)));
                 bytes = 0;
             }
-            bytes += path.len();
+            bytes += size;
             list_of(&mut batch, *table).push(path.to_string().into());
         }
         if bytes > 0 {

@@ -1,1 +1,19 @@
+//! The session against a scripted server: virtual clock, no runtime.
 
+mod auth;
+mod bad_input;
+mod close;
+mod deadlines;
+mod epochs;
+mod fallback;
+mod handshake;
+mod order;
+mod outcome;
+mod pair;
+mod queue;
+mod read_only;
+mod removal;
+mod replay;
+mod timers;
+mod watches;
+mod xids;
