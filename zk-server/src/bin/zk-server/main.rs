@@ -1,0 +1,73 @@
+//! The `zk-server` command: reads arguments and files, sets up logging and
+//! signals, and leaves the rest to the library.
+
+mod shutdown;
+mod start;
+mod status;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use zk_env::TokioEnv;
+use zk_server::ZooCfg;
+
+/// A bundled ZooKeeper server: standalone, in memory, speaking the protocol of
+/// Apache ZooKeeper 3.9.5.
+#[derive(Debug, Parser)]
+#[command(name = "zk-server", version)]
+struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// The verbs of Apache's `zkServer.sh` that make sense here.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serves until SIGTERM or SIGINT; logs go to stderr, RUST_LOG filters them
+    StartForeground {
+        /// The configuration, with Apache's keys
+        #[arg(default_value = "conf/zoo.cfg")]
+        config: PathBuf,
+    },
+    /// Asks the server of a configuration for its mode; exits with 1 if it does not answer
+    Status {
+        /// The configuration, with Apache's keys
+        #[arg(default_value = "conf/zoo.cfg")]
+        config: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Args::parse().verb) {
+        Ok(code) => code,
+        Err(message) => {
+            eprintln!("zk-server: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: Verb) -> Result<ExitCode, String> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+    runtime.block_on(async {
+        let env: Arc<TokioEnv> = TokioEnv::new();
+        match verb {
+            Verb::StartForeground { config } => start::foreground(&config, env).await,
+            Verb::Status { config } => status::status(&config, &*env).await,
+        }
+    })
+}
+
+/// Reads a `zoo.cfg`. Like Java's loader it takes Latin-1, but prefers UTF-8.
+fn read_config(path: &Path) -> Result<ZooCfg, String> {
+    let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let bytes = fs::read(path).map_err(|error| named(&error))?;
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => error.into_bytes().into_iter().map(char::from).collect(),
+    };
+    ZooCfg::parse(&text).map_err(|error| named(&error))
+}

@@ -1,0 +1,42 @@
+//! `start-foreground`
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tracing_subscriber::EnvFilter;
+use zk_env::TokioEnv;
+use zk_server::{Server, ServerError};
+
+use crate::{read_config, shutdown};
+
+/// Serves until asked to stop.
+pub(crate) async fn foreground(path: &Path, env: Arc<TokioEnv>) -> Result<ExitCode, String> {
+    let cfg = read_config(path)?;
+    log_to_stderr();
+    let mut shutdown = shutdown::listen().map_err(|error| error.to_string())?;
+    for note in cfg.notes() {
+        tracing::warn!(config = %path.display(), "{note}");
+    }
+    let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let config = cfg
+        .into_config(&*env)
+        .await
+        .map_err(|error| named(&error))?;
+    let server = Server::builder().config(config).env(env).start().await;
+    let server = server.map_err(|error: ServerError| named(&error))?;
+    let signal = shutdown.requested().await;
+    tracing::info!(signal, "stopping");
+    server.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}

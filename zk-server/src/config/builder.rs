@@ -1,0 +1,266 @@
+//! Setting a [`ServerConfig`] value by value.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::server_config::{FourLetterWords, ServerConfig};
+use crate::error::ConfigError;
+
+/// Collects values; [`build`](Self::build) checks them all at once.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ServerConfigBuilder {
+    config: ServerConfig,
+    min_session_timeout: Option<Duration>,
+    max_session_timeout: Option<Duration>,
+}
+
+/// What the wire carries in a session timeout.
+const MAX_MILLIS: u128 = i32::MAX as u128;
+
+impl ServerConfigBuilder {
+    pub(super) fn new(config: ServerConfig) -> Self {
+        Self {
+            config,
+            min_session_timeout: None,
+            max_session_timeout: None,
+        }
+    }
+
+    /// Where clients connect. Port 0, the default (on loopback), lets the system
+    /// choose; [`Server::client_addr`](crate::Server::client_addr) tells what it chose.
+    pub fn client_addr(mut self, addr: SocketAddr) -> Self {
+        self.config.client_addr = addr;
+        self
+    }
+
+    /// The unit in which sessions expire, in whole milliseconds; 3 s by default, as
+    /// Apache's `tickTime`. Sessions expire up to one tick late, never early. The
+    /// default session timeout limits are 2 and 20 ticks.
+    pub fn tick_time(mut self, tick: Duration) -> Self {
+        self.config.tick_time = tick;
+        self
+    }
+
+    /// Clients that ask for less get this much; two ticks by default.
+    pub fn min_session_timeout(mut self, timeout: Duration) -> Self {
+        self.min_session_timeout = Some(timeout);
+        self
+    }
+
+    /// Clients that ask for more get this much; twenty ticks by default. A long
+    /// timeout keeps the ephemerals of a dead client for as long.
+    pub fn max_session_timeout(mut self, timeout: Duration) -> Self {
+        self.max_session_timeout = Some(timeout);
+        self
+    }
+
+    /// Connections from one client address; 60 by default as `maxClientCnxns`, 0 is
+    /// no limit. One more is accepted and closed at once.
+    pub fn max_client_cnxns(mut self, limit: u32) -> Self {
+        self.config.max_client_cnxns = limit;
+        self
+    }
+
+    /// Connections in all; 0, the default, is no limit.
+    pub fn max_cnxns(mut self, limit: u32) -> Self {
+        self.config.max_cnxns = limit;
+        self
+    }
+
+    /// The largest frame payload taken from a client, in bytes; 1 048 575 by default
+    /// as `jute.maxbuffer`. A longer one closes the connection unanswered.
+    pub fn frame_limit(mut self, bytes: usize) -> Self {
+        self.config.frame_limit = bytes;
+        self
+    }
+
+    /// How long a connection may stay without a handshake; 10 s by default, as
+    /// `nio.sessionlessCnxnTimeout`.
+    pub fn sessionless_timeout(mut self, timeout: Duration) -> Self {
+        self.config.sessionless_timeout = timeout;
+        self
+    }
+
+    /// Requests handled for one connection before their replies go out and others
+    /// have had their turn; 1000 by default, after `globalOutstandingLimit`. A lower
+    /// limit is fairer to other connections and slower for pipelining clients.
+    pub fn global_outstanding_limit(mut self, requests: u32) -> Self {
+        self.config.global_outstanding_limit = requests;
+        self
+    }
+
+    /// What may wait for a client that does not read, in bytes. Above `pause` (1 MiB
+    /// by default) its requests are no longer read; above `limit` (64 MiB by default),
+    /// which watch events alone can reach, it is closed.
+    pub fn outbox_limits(mut self, pause: usize, limit: usize) -> Self {
+        self.config.outbox_pause_bytes = pause;
+        self.config.outbox_limit_bytes = limit;
+        self
+    }
+
+    /// Whether TTL znodes can be created; off by default, as `extendedTypesEnabled`.
+    pub fn extended_types(mut self, enabled: bool) -> Self {
+        self.config.extended_types_enabled = enabled;
+        self
+    }
+
+    /// Whether a hard quota rejects writes; off by default, as `enforceQuota`.
+    pub fn enforce_quota(mut self, enforce: bool) -> Self {
+        self.config.enforce_quota = enforce;
+        self
+    }
+
+    /// Whether permissions go unchecked; off by default, as `skipACL`.
+    pub fn skip_acl(mut self, skip: bool) -> Self {
+        self.config.skip_acl = skip;
+        self
+    }
+
+    /// Whether `reconfig` gets past its first check; off by default. A standalone
+    /// server refuses it either way, with another code.
+    pub fn reconfig(mut self, enabled: bool) -> Self {
+        self.config.reconfig_enabled = enabled;
+        self
+    }
+
+    /// Whether the `digest` scheme exists; it does by default.
+    pub fn digest_auth(mut self, enabled: bool) -> Self {
+        self.config.digest_auth_enabled = enabled;
+        self
+    }
+
+    /// Who passes every permission check: `user:base64(sha1(user:password))`, usually
+    /// `super:…`. Nobody by default.
+    pub fn super_digest(mut self, digest: impl Into<String>) -> Self {
+        self.config.super_digest = Some(digest.into());
+        self
+    }
+
+    /// Schemes of which a connection must have an identity before its first request,
+    /// as `enforce.auth.schemes`; none by default.
+    pub fn enforce_auth_schemes(mut self, schemes: Vec<String>) -> Self {
+        self.config.enforce_auth_schemes = schemes;
+        self
+    }
+
+    /// How often empty containers and expired TTL znodes are looked for; 60 s by
+    /// default, as `znode.container.checkIntervalMs`.
+    pub fn container_check_interval(mut self, interval: Duration) -> Self {
+        self.config.container_check_interval = interval;
+        self
+    }
+
+    /// How many of them may be deleted in a minute; 10 000 by default, as
+    /// `znode.container.maxPerMinute`.
+    pub fn container_max_per_minute(mut self, deletions: u32) -> Self {
+        self.config.container_max_per_minute = deletions;
+        self
+    }
+
+    /// The age at which a container that never had a child is deleted; zero, the
+    /// default, is never (ZOOKEEPER-3546).
+    pub fn container_max_never_used(mut self, age: Duration) -> Self {
+        self.config.container_max_never_used = age;
+        self
+    }
+
+    /// The four-letter words that are answered; `srvr` alone by default.
+    pub fn four_letter_words(mut self, words: FourLetterWords) -> Self {
+        self.config.four_letter_words = words;
+        self
+    }
+
+    pub(super) fn listen_backlog(mut self, backlog: i32) -> Self {
+        self.config.listen_backlog = backlog;
+        self
+    }
+
+    pub(super) fn data_dirs(mut self, data_dir: PathBuf, data_log_dir: Option<PathBuf>) -> Self {
+        self.config.data_log_dir = Some(data_log_dir.unwrap_or_else(|| data_dir.clone()));
+        self.config.data_dir = Some(data_dir);
+        self
+    }
+
+    /// Checks everything.
+    ///
+    /// # Errors
+    ///
+    /// The first value that cannot be served with, and what is allowed instead.
+    pub fn build(self) -> Result<ServerConfig, ConfigError> {
+        let Self {
+            mut config,
+            min_session_timeout,
+            max_session_timeout,
+        } = self;
+        let tick = whole_millis("tickTime", config.tick_time)?;
+        let min = min_session_timeout.unwrap_or(tick * 2);
+        let max = max_session_timeout.unwrap_or(tick * 20);
+        config.tick_time = tick;
+        config.min_session_timeout = whole_millis("minSessionTimeout", min)?;
+        config.max_session_timeout = whole_millis("maxSessionTimeout", max)?;
+        if config.min_session_timeout > config.max_session_timeout {
+            return Err(ConfigError::value(
+                "minSessionTimeout",
+                format!("{} ms", min.as_millis()),
+                format!("at most maxSessionTimeout, {} ms", max.as_millis()),
+            ));
+        }
+        check_limits(&config)?;
+        Ok(config)
+    }
+}
+
+fn whole_millis(key: &'static str, value: Duration) -> Result<Duration, ConfigError> {
+    let millis = value.as_millis();
+    if millis == 0 || millis > MAX_MILLIS {
+        let given = format!("{millis} ms");
+        return Err(ConfigError::value(
+            key,
+            given,
+            format!("1 to {MAX_MILLIS} ms"),
+        ));
+    }
+    Ok(Duration::from_millis(
+        u64::try_from(millis).unwrap_or(u64::MAX),
+    ))
+}
+
+fn check_limits(config: &ServerConfig) -> Result<(), ConfigError> {
+    let max_frame = usize::try_from(i32::MAX).unwrap_or(usize::MAX);
+    if config.frame_limit < 45 || config.frame_limit > max_frame {
+        let allowed = format!("45 (a handshake) to {max_frame} bytes");
+        let given = config.frame_limit.to_string();
+        return Err(ConfigError::value("jute.maxbuffer", given, allowed));
+    }
+    if config.global_outstanding_limit == 0 {
+        return Err(ConfigError::value(
+            "globalOutstandingLimit",
+            "0",
+            "1 or more",
+        ));
+    }
+    if config.outbox_pause_bytes == 0 || config.outbox_pause_bytes > config.outbox_limit_bytes {
+        return Err(ConfigError::value(
+            "outbox limits",
+            config.outbox_pause_bytes.to_string(),
+            format!("1 to the closing limit, {}", config.outbox_limit_bytes),
+        ));
+    }
+    if config.container_check_interval.is_zero() {
+        return Err(ConfigError::value(
+            "znode.container.checkIntervalMs",
+            "0",
+            "1 or more",
+        ));
+    }
+    if config.container_max_per_minute == 0 {
+        return Err(ConfigError::value(
+            "znode.container.maxPerMinute",
+            "0",
+            "1 or more",
+        ));
+    }
+    Ok(())
+}

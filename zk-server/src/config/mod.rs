@@ -1,0 +1,16 @@
+//! Configuration: values set one by one, or the text of a `zoo.cfg`.
+
+mod builder;
+mod key_table;
+mod note;
+mod properties;
+mod server_config;
+#[cfg(test)]
+mod tests;
+mod value;
+mod zoo_cfg;
+
+pub use builder::ServerConfigBuilder;
+pub use note::ConfigNote;
+pub use server_config::{FourLetterWords, ServerConfig};
+pub use zoo_cfg::ZooCfg;

@@ -1,0 +1,336 @@
+//! The text of a `zoo.cfg`, with Apache's keys.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use zk_env::Env;
+
+use super::builder::ServerConfigBuilder;
+use super::key_table;
+use super::note::ConfigNote;
+use super::properties::{self, Property};
+use super::server_config::{FourLetterWords, ServerConfig};
+use super::value::{boolean, integer, list, millis, yes_or_no};
+use crate::error::ConfigError;
+
+/// A `zoo.cfg` that has been read and checked.
+///
+/// Apache's keys are understood as Apache understands them. What this server
+/// does not do, and keys nobody knows, are listed in [`notes`](Self::notes) and
+/// do not keep it from starting.
+///
+/// # Examples
+///
+/// ```
+/// use zk_server::config::ZooCfg;
+///
+/// let cfg = ZooCfg::parse("clientPort=2181\ndataDir=/var/lib/zk\ntickTime=2000\nfoo=1\n")?;
+/// assert_eq!(cfg.unknown_keys().collect::<Vec<_>>(), ["foo"]);
+/// # Ok::<(), zk_server::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ZooCfg {
+    builder: ServerConfigBuilder,
+    client_host: Option<String>,
+    client_port: u16,
+    notes: Vec<ConfigNote>,
+}
+
+impl ZooCfg {
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    ///
+    /// The first key whose value cannot be used and what is allowed there, a key
+    /// that is missing, or an ensemble, which this server cannot be part of yet.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let mut draft = Draft::default();
+        for property in properties::parse(text)? {
+            draft = draft.apply(property)?;
+        }
+        draft.finish()
+    }
+
+    /// What the reader of the file should know.
+    pub fn notes(&self) -> &[ConfigNote] {
+        &self.notes
+    }
+
+    /// Keys that neither Apache nor this server knows. (Apache makes JVM
+    /// properties of them.)
+    pub fn unknown_keys(&self) -> impl Iterator<Item = &str> {
+        self.notes.iter().filter_map(|note| match note {
+            ConfigNote::Unknown { key } => Some(key.as_str()),
+            ConfigNote::NoEffect { .. } => None,
+        })
+    }
+
+    /// `clientPortAddress`, as it is written there.
+    pub fn client_host(&self) -> Option<&str> {
+        self.client_host.as_deref()
+    }
+
+    /// `clientPort`
+    pub fn client_port(&self) -> u16 {
+        self.client_port
+    }
+
+    /// The configuration. Without a `clientPortAddress` it listens on every IPv4
+    /// address; a host name there is looked up.
+    ///
+    /// # Errors
+    ///
+    /// The name is not known, or values do not fit each other.
+    #[doc(hidden)]
+    pub async fn into_config(self, env: &dyn Env) -> Result<ServerConfig, ConfigError> {
+        let addr = match &self.client_host {
+            None => SocketAddr::from((Ipv4Addr::UNSPECIFIED, self.client_port)),
+            Some(host) => look_up(host, self.client_port, env).await?,
+        };
+        self.builder.client_addr(addr).build()
+    }
+}
+
+async fn look_up(host: &str, port: u16, env: &dyn Env) -> Result<SocketAddr, ConfigError> {
+    let unknown = || ConfigError::value("clientPortAddress", host, "an address of this machine");
+    let found = env.resolve(host, port).await.map_err(|_| unknown())?;
+    found.first().copied().ok_or_else(unknown)
+}
+
+/// What has been read so far.
+struct Draft {
+    builder: ServerConfigBuilder,
+    client_port: Option<u16>,
+    client_host: Option<String>,
+    data_dir: Option<PathBuf>,
+    data_log_dir: Option<PathBuf>,
+    words: FourLetterWords,
+    is_read_only_mode: bool,
+    is_standalone_enabled: bool,
+    /// Keys of `server.N`, in the order of the file.
+    servers: Vec<String>,
+    is_auth_enforced: bool,
+    auth_schemes: Vec<String>,
+    notes: Vec<ConfigNote>,
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        Self {
+            builder: ServerConfig::builder(),
+            client_port: None,
+            client_host: None,
+            data_dir: None,
+            data_log_dir: None,
+            words: FourLetterWords::Only([].into()),
+            is_read_only_mode: false,
+            is_standalone_enabled: true,
+            servers: Vec::new(),
+            is_auth_enforced: false,
+            auth_schemes: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+}
+
+impl Draft {
+    /// Takes one key. Keys of one subject are together.
+    fn apply(mut self, Property { key, value }: Property) -> Result<Self, ConfigError> {
+        let (k, v) = (key.as_str(), value.as_str());
+        match k {
+            "clientPort" => self.client_port = Some(integer(k, v, 0..=u16::MAX)?),
+            "clientPortAddress" => self.client_host = Some(value),
+            "dataDir" => self.data_dir = Some(value.into()),
+            "dataLogDir" => self.data_log_dir = Some(value.into()),
+
+            "tickTime" => self.builder = self.builder.tick_time(millis(k, v, 1)?),
+            "minSessionTimeout" if v != UNSET => {
+                self.builder = self.builder.min_session_timeout(millis(k, v, 1)?);
+            }
+            "maxSessionTimeout" if v != UNSET => {
+                self.builder = self.builder.max_session_timeout(millis(k, v, 1)?);
+            }
+            "minSessionTimeout" | "maxSessionTimeout" => {}
+
+            "maxClientCnxns" => self.builder = self.builder.max_client_cnxns(limit(k, v)?),
+            "maxCnxns" => self.builder = self.builder.max_cnxns(limit(k, v)?),
+            "clientPortListenBacklog" => {
+                self.builder = self.builder.listen_backlog(integer(k, v, -1..=i32::MAX)?);
+                self.no_effect(k, "the backlog is always 1024");
+            }
+            "globalOutstandingLimit" => {
+                let requests = integer(k, v, 1..=i32::MAX.unsigned_abs())?;
+                self.builder = self.builder.global_outstanding_limit(requests);
+            }
+            "jute.maxbuffer" => self.builder = self.builder.frame_limit(integer(k, v, 45..=MAX)?),
+            "nio.sessionlessCnxnTimeout" => {
+                self.builder = self.builder.sessionless_timeout(millis(k, v, 1)?);
+            }
+
+            "extendedTypesEnabled" => self.builder = self.builder.extended_types(boolean(k, v)?),
+            "enforceQuota" => self.builder = self.builder.enforce_quota(boolean(k, v)?),
+            "skipACL" => self.builder = self.builder.skip_acl(yes_or_no(k, v)?),
+            "reconfigEnabled" => self.builder = self.builder.reconfig(boolean(k, v)?),
+            "znode.container.checkIntervalMs" => {
+                self.builder = self.builder.container_check_interval(millis(k, v, 1)?);
+            }
+            "znode.container.maxPerMinute" => {
+                let deletions = integer(k, v, 1..=i32::MAX.unsigned_abs())?;
+                self.builder = self.builder.container_max_per_minute(deletions);
+            }
+            "znode.container.maxNeverUsedIntervalMs" => {
+                self.builder = self.builder.container_max_never_used(millis(k, v, 0)?);
+            }
+
+            "4lw.commands.whitelist" => self.words = words(v),
+            "readonlymode.enabled" => self.is_read_only_mode = boolean(k, v)?,
+
+            "DigestAuthenticationProvider.enabled" => {
+                self.builder = self.builder.digest_auth(boolean(k, v)?);
+            }
+            "DigestAuthenticationProvider.superDigest" => {
+                self.builder = self.builder.super_digest(value);
+            }
+            "DigestAuthenticationProvider.digestAlg" => only_sha1(k, v)?,
+            "enforce.auth.enabled" => self.is_auth_enforced = boolean(k, v)?,
+            "enforce.auth.schemes" => self.auth_schemes = schemes(k, v)?,
+            "sessionRequireClientSASLAuth" if boolean(k, v)? => {
+                return Err(unsupported(k, "SASL is not supported yet"));
+            }
+            "sessionRequireClientSASLAuth" => {}
+
+            "standaloneEnabled" => self.is_standalone_enabled = boolean(k, v)?,
+            "dynamicConfigFile" => return Err(unsupported(k, NO_ENSEMBLE)),
+            _ if k.starts_with("server.") => self.servers.push(key),
+            _ if k.starts_with("group") || k.starts_with("weight") => {
+                return Err(unsupported(k, NO_ENSEMBLE));
+            }
+            _ => self.apply_other(k, v)?,
+        }
+        Ok(self)
+    }
+
+    /// Keys that do nothing here.
+    fn apply_other(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
+        match key_table::find(key) {
+            Some(known) => {
+                known.kind.check(key, value)?;
+                if let Some(reason) = known.why_no_effect {
+                    self.no_effect(key, reason);
+                }
+            }
+            None => self.notes.push(ConfigNote::Unknown {
+                key: key.to_owned(),
+            }),
+        }
+        Ok(())
+    }
+
+    fn no_effect(&mut self, key: &str, reason: &'static str) {
+        self.notes.push(ConfigNote::NoEffect {
+            key: key.to_owned(),
+            reason,
+        });
+    }
+
+    /// Checks what one key alone cannot tell.
+    fn finish(mut self) -> Result<ZooCfg, ConfigError> {
+        self.check_standalone()?;
+        let data_dir = self.data_dir.take();
+        let data_dir = data_dir.ok_or_else(|| missing("dataDir", "what the server stores"))?;
+        self.no_effect("dataDir", NOTHING_STORED);
+        let client_port = self.client_port;
+        let client_port = client_port.ok_or_else(|| missing("clientPort", "clients to connect"))?;
+        if self.is_auth_enforced && self.auth_schemes.is_empty() {
+            return Err(missing("enforce.auth.schemes", "enforce.auth.enabled"));
+        }
+        if self.is_auth_enforced {
+            self.builder = self.builder.enforce_auth_schemes(self.auth_schemes);
+        }
+        if let FourLetterWords::Only(words) = &mut self.words
+            && self.is_read_only_mode
+        {
+            words.insert("isro".to_owned());
+        }
+        let builder = self.builder.four_letter_words(self.words);
+        let builder = builder.data_dirs(data_dir, self.data_log_dir);
+        // What can be checked without looking up names is checked now.
+        builder.clone().build()?;
+        Ok(ZooCfg {
+            builder,
+            client_host: self.client_host,
+            client_port,
+            notes: self.notes,
+        })
+    }
+
+    /// One `server.N` line makes no ensemble, unless standalone is switched off.
+    fn check_standalone(&mut self) -> Result<(), ConfigError> {
+        match &self.servers[..] {
+            _ if !self.is_standalone_enabled => Err(unsupported("standaloneEnabled", NO_ENSEMBLE)),
+            [] => Ok(()),
+            [only] => {
+                let only = only.clone();
+                self.no_effect(&only, "a single server is standalone");
+                Ok(())
+            }
+            several => Err(unsupported(&several.join(", "), NO_ENSEMBLE)),
+        }
+    }
+}
+
+/// The largest frame limit: what a length word can say.
+const MAX: usize = i32::MAX as usize;
+/// What Apache takes as "not set" for a session timeout limit.
+const UNSET: &str = "-1";
+const NO_ENSEMBLE: &str = "ensembles are not supported yet, only a standalone server is";
+const NOTHING_STORED: &str = "the server is in memory for now: nothing is stored, and everything \
+                              is gone when it stops";
+
+fn unsupported(key: &str, reason: &str) -> ConfigError {
+    ConfigError::Unsupported {
+        key: key.to_owned(),
+        reason: reason.to_owned(),
+    }
+}
+
+fn missing(key: &str, purpose: &str) -> ConfigError {
+    ConfigError::Missing {
+        key: key.to_owned(),
+        purpose: purpose.to_owned(),
+    }
+}
+
+/// A count of connections. Apache takes any negative number as no limit.
+fn limit(key: &str, value: &str) -> Result<u32, ConfigError> {
+    let limit: i32 = integer(key, value, -1..=i32::MAX)?;
+    Ok(u32::try_from(limit).unwrap_or(0))
+}
+
+fn words(value: &str) -> FourLetterWords {
+    let words = list(value);
+    if words.iter().any(|word| word == "*") {
+        FourLetterWords::All
+    } else {
+        FourLetterWords::Only(words.into_iter().collect())
+    }
+}
+
+fn schemes(key: &str, value: &str) -> Result<Vec<String>, ConfigError> {
+    let schemes = list(value);
+    match schemes
+        .iter()
+        .find(|scheme| !["digest", "ip"].contains(&scheme.as_str()))
+    {
+        Some(other) => Err(ConfigError::value(key, other, "digest, ip")),
+        None => Ok(schemes),
+    }
+}
+
+/// Another algorithm would make every digest in an ACL another one.
+fn only_sha1(key: &str, value: &str) -> Result<(), ConfigError> {
+    if value.eq_ignore_ascii_case("SHA1") || value.eq_ignore_ascii_case("SHA-1") {
+        return Ok(());
+    }
+    Err(ConfigError::value(key, value, "SHA1"))
+}

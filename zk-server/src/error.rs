@@ -1,0 +1,78 @@
+//! What can go wrong before a server serves.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+/// A configuration that cannot be served with.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A value outside what its key allows.
+    #[error("{key} is {value}, allowed: {allowed}")]
+    Value {
+        /// The key, in Apache's spelling.
+        key: String,
+        /// What was given.
+        value: String,
+        /// What may be given.
+        allowed: String,
+    },
+    /// A key that must be there is not.
+    #[error("{key} is missing, it is needed for {purpose}")]
+    Missing {
+        /// The key, in Apache's spelling.
+        key: String,
+        /// What it is needed for.
+        purpose: String,
+    },
+    /// The keys ask for something this server does not do.
+    #[error("{key}: {reason}")]
+    Unsupported {
+        /// The key, in Apache's spelling.
+        key: String,
+        /// What is not done, and what is.
+        reason: String,
+    },
+    /// The file itself cannot be read as properties.
+    #[error("line {line}: {reason}")]
+    Syntax {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+}
+
+impl ConfigError {
+    pub(crate) fn value(
+        key: impl Into<String>,
+        value: impl Into<String>,
+        allowed: impl Into<String>,
+    ) -> Self {
+        Self::Value {
+            key: key.into(),
+            value: value.into(),
+            allowed: allowed.into(),
+        }
+    }
+}
+
+/// Why a server does not run.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The configuration cannot be served with.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The client port could not be had.
+    #[error("cannot listen: {source}")]
+    Bind {
+        /// What was asked for.
+        addr: SocketAddr,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+}

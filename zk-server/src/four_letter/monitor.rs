@@ -1,0 +1,77 @@
+//! `mntr`: the numbers a monitoring system collects.
+
+use std::fmt::{Display, Write as _};
+
+use super::java_text;
+use super::server::VERSION;
+use crate::net::{Serving, Shell};
+use crate::stats::ServerStats;
+
+/// Apache's keys as far as they mean something here. Apache lists them in the
+/// order of a hash table, so that readers go by name.
+pub(super) fn mntr(serving: &Serving, shell: &Shell) -> String {
+    let mut text = String::new();
+    let mut put = |key: &str, value: &dyn Display| {
+        let _ = writeln!(text, "zk_{key}\t{value}");
+    };
+    put("version", &VERSION);
+    put("server_state", &"standalone");
+    put_requests(&mut put, serving);
+    put_tree(&mut put, serving);
+    put_connections(&mut put, serving);
+    let uptime = shell.env.now().since(serving.started).as_millis();
+    put("uptime", &uptime);
+    text
+}
+
+fn put_requests(put: &mut impl FnMut(&str, &dyn Display), serving: &Serving) {
+    let stats = &serving.stats;
+    let mean = java_text::double(stats.latency.mean_in_ten_thousandths());
+    put("avg_latency", &mean);
+    put("max_latency", &stats.latency.max());
+    put("min_latency", &stats.latency.min());
+    put("packets_received", &stats.packets_received);
+    put("packets_sent", &stats.packets_sent);
+    put("bytes_received_count", &stats.bytes_received);
+    put("outstanding_requests", &0);
+    put_response_sizes(put, stats);
+}
+
+/// −1 stands for "none yet".
+fn put_response_sizes(put: &mut impl FnMut(&str, &dyn Display), stats: &ServerStats) {
+    let sizes = if stats.response_size.is_empty() {
+        [-1; 3].map(i128::from)
+    } else {
+        let size = &stats.response_size;
+        [stats.last_response_size, size.max(), size.min()].map(i128::from)
+    };
+    put("last_client_response_size", &sizes[0]);
+    put("max_client_response_size", &sizes[1]);
+    put("min_client_response_size", &sizes[2]);
+}
+
+fn put_tree(put: &mut impl FnMut(&str, &dyn Display), serving: &Serving) {
+    let standalone = &serving.standalone;
+    put("znode_count", &standalone.node_count());
+    put("watch_count", &standalone.watch_count());
+    put("ephemerals_count", &standalone.ephemerals_count());
+    put("approximate_data_size", &standalone.approximate_data_size());
+    put("global_sessions", &standalone.session_count());
+    put("local_sessions", &0);
+}
+
+fn put_connections(put: &mut impl FnMut(&str, &dyn Display), serving: &Serving) {
+    let stats = &serving.stats;
+    put("num_alive_connections", &serving.cnxns.len());
+    put("connection_request_count", &stats.connection_requests);
+    put("connection_rejected", &stats.connections_rejected);
+    put("connection_drop_count", &stats.connections_dropped);
+    put("connection_drop_probability", &"0.0");
+    put(
+        "sessionless_connections_expired",
+        &stats.idle_connections_expired,
+    );
+    put("outstanding_tls_handshake", &0);
+    put("non_mtls_remote_conn_count", &0);
+    put("non_mtls_local_conn_count", &0);
+}

@@ -1,0 +1,117 @@
+//! The pure machine by itself, for fuzz targets and their corpus. Not part of the
+//! public interface: no promise of stability.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use zk_env::Mono;
+
+use crate::config::ServerConfig;
+use crate::standalone::{ConnId, Output, Standalone};
+
+/// The wall clock's reading when the machine starts.
+const START_WALL_MS: i64 = 1_700_000_000_000;
+
+/// A standalone server without sockets, tasks or clocks.
+#[derive(Debug)]
+pub struct Machine {
+    standalone: Standalone,
+    now: Mono,
+}
+
+/// What a driver would do.
+#[derive(Debug)]
+pub enum Action {
+    /// Write these bytes, whole frames.
+    Send {
+        /// To which connection.
+        conn: u64,
+        /// What.
+        frames: Bytes,
+    },
+    /// Close this connection. The machine has forgotten it.
+    Close {
+        /// Which.
+        conn: u64,
+    },
+}
+
+/// What clients hold in the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Sessions.
+    pub sessions: usize,
+    /// Ephemeral znodes.
+    pub ephemerals: usize,
+    /// Watches.
+    pub watches: usize,
+    /// Bytes that wait to be sent.
+    pub queued_bytes: usize,
+}
+
+impl Machine {
+    /// A server with an empty tree.
+    pub fn new(config: &ServerConfig) -> Self {
+        Self {
+            standalone: Standalone::new(config, Mono::ZERO, START_WALL_MS, 0),
+            now: Mono::ZERO,
+        }
+    }
+
+    /// A client has connected, under a number not used before.
+    pub fn accept(&mut self, conn: u64) {
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        self.standalone.handle_accepted(ConnId(conn), peer);
+    }
+
+    /// A frame's payload has arrived.
+    pub fn frame(&mut self, conn: u64, frame: &Bytes) {
+        let wall_ms = self.wall_ms();
+        let conn = ConnId(conn);
+        self.standalone.handle_frame(conn, frame, self.now, wall_ms);
+    }
+
+    /// The client is gone.
+    pub fn closed(&mut self, conn: u64) {
+        self.standalone.handle_closed(ConnId(conn));
+    }
+
+    /// Time passes, and what falls due meanwhile happens.
+    pub fn advance(&mut self, by: Duration) {
+        let until = self.now + by;
+        while let Some(due) = self.standalone.poll_timeout().filter(|due| *due <= until) {
+            self.now = self.now.max(due);
+            self.standalone.handle_timeout(self.now, self.wall_ms());
+            let next = self.standalone.poll_timeout();
+            assert!(next > Some(due), "the same deadline again: {next:?}");
+        }
+        self.now = until;
+    }
+
+    /// What to do next.
+    pub fn poll(&mut self) -> Option<Action> {
+        self.standalone.poll_output().map(|output| match output {
+            Output::Send { conn, frames, .. } => Action::Send {
+                conn: conn.0,
+                frames,
+            },
+            Output::Close { conn } => Action::Close { conn: conn.0 },
+        })
+    }
+
+    /// What clients hold now.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            sessions: self.standalone.session_count(),
+            ephemerals: self.standalone.ephemerals_count(),
+            watches: self.standalone.watch_count(),
+            queued_bytes: self.standalone.queued_bytes(),
+        }
+    }
+
+    fn wall_ms(&self) -> i64 {
+        let elapsed = self.now.since(Mono::ZERO).as_millis();
+        START_WALL_MS.saturating_add(i64::try_from(elapsed).unwrap_or(i64::MAX))
+    }
+}

@@ -1,0 +1,348 @@
+//! The task of one client connection: the only one that touches its socket.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use zk_env::{BoxStream, Mono, Timer};
+use zk_proto::FrameDecoder;
+
+use super::outbox::{End, Outbox, Parcel};
+use super::read_buffer::ReadBuffer;
+use super::shell::{Shell, Turn};
+use super::write_queue::WriteQueue;
+use crate::four_letter::{self, FirstBytes};
+use crate::standalone::ConnId;
+
+/// Steps in one poll, after which other tasks get their turn.
+const STEPS_PER_POLL: u32 = 16;
+/// How long the last replies of a connection may take to write.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+/// How long, and how much, a client may go on sending after its last reply.
+const LINGER_LIMIT: Duration = Duration::from_millis(500);
+const LINGER_BYTES: usize = 1 << 20;
+
+/// A connection and everything it needs to run.
+pub(super) struct CnxnTask {
+    shell: Arc<Shell>,
+    id: ConnId,
+    peer: SocketAddr,
+    stream: BoxStream,
+    outbox: Arc<Outbox>,
+    frames: FrameDecoder,
+    input: ReadBuffer,
+    /// When `input` last grew.
+    arrived: Mono,
+    /// A frame that a pause kept from being handled.
+    kept: Option<Bytes>,
+    /// Nothing has been decoded: the first four bytes may be a word.
+    is_fresh: bool,
+    writes: WriteQueue,
+    phase: Phase,
+    timer: Box<dyn Timer>,
+    armed: Mono,
+    /// The silence after which the connection is closed, and when that would be.
+    timeout: Duration,
+    idle_deadline: Mono,
+}
+
+/// How far the connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Requests are read and handled.
+    Open,
+    /// Nothing is read any more (ZOOKEEPER-4907); what is queued is written until then.
+    Flushing { end: End, until: Mono },
+    /// All is written; the client's remaining input is swallowed until then.
+    Lingering { left: usize, until: Mono },
+}
+
+/// What one step came to.
+enum Step {
+    /// Something was done: there may be more.
+    Again,
+    /// Nothing can be done before a wake-up.
+    Wait,
+    /// The connection is over.
+    Over,
+}
+
+impl CnxnTask {
+    pub(super) fn new(
+        shell: Arc<Shell>,
+        (id, outbox): (ConnId, Arc<Outbox>),
+        peer: SocketAddr,
+        stream: BoxStream,
+    ) -> Self {
+        let now = shell.env.now();
+        let timeout = shell.config.sessionless_timeout;
+        Self {
+            id,
+            peer,
+            stream,
+            outbox,
+            frames: FrameDecoder::new(shell.config.frame_limit),
+            input: ReadBuffer::new(),
+            arrived: now,
+            kept: None,
+            is_fresh: true,
+            writes: WriteQueue::default(),
+            phase: Phase::Open,
+            timer: shell.env.timer(),
+            armed: Mono::MAX,
+            timeout,
+            idle_deadline: shell.idle_deadline(now, timeout),
+            shell,
+        }
+    }
+
+    /// Serves the connection to its end.
+    pub(super) async fn run(mut self) {
+        tracing::debug!(peer = %self.peer, "connection accepted");
+        std::future::poll_fn(|cx| self.poll_run(cx)).await;
+        tracing::debug!(peer = %self.peer, "connection closed");
+    }
+
+    fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..STEPS_PER_POLL {
+            match self.step(cx) {
+                Step::Again => {}
+                Step::Wait if self.sleep(cx) => return Poll::Pending,
+                Step::Wait => {}
+                Step::Over => return Poll::Ready(()),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// In this order: how it ends, write, close, handle, read.
+    fn step(&mut self, cx: &mut Context<'_>) -> Step {
+        if self.fetch() == Some(End::Abort) {
+            return Step::Over;
+        }
+        if self.shell.is_held() {
+            return Step::Wait;
+        }
+        match self.write(cx) {
+            Ok(true) => return Step::Again,
+            Ok(false) => {}
+            Err(error) => return self.lost(&error),
+        }
+        match self.phase {
+            Phase::Open => self.serve(cx),
+            Phase::Flushing { end, .. } => self.finish(end, cx),
+            Phase::Lingering { left, until } => self.swallow(left, until, cx),
+        }
+    }
+
+    /// Fetches what there is to write, and learns whether the end has come.
+    fn fetch(&mut self) -> Option<End> {
+        let end = self.writes.fetch(&self.outbox);
+        if let (Phase::Open, Some(end)) = (self.phase, end) {
+            let until = self.shell.env.now() + self.shell.delay() + FLUSH_LIMIT;
+            self.phase = Phase::Flushing { end, until };
+        }
+        end
+    }
+
+    /// Writes what can be written; whether that was anything.
+    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let env = &self.shell.env;
+        match self.writes.poll_write(&mut self.stream, cx, || env.now()) {
+            Poll::Ready(Ok(progress)) => {
+                if progress {
+                    self.touch();
+                }
+                Ok(progress)
+            }
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Pending => Ok(false),
+        }
+    }
+
+    /// Handles what has arrived, or else reads more, unless the client owes reading.
+    fn serve(&mut self, cx: &mut Context<'_>) -> Step {
+        let waiting = self.writes.len() + self.outbox.len();
+        if waiting > self.shell.config.outbox_pause_bytes {
+            return Step::Wait;
+        }
+        if self.is_fresh {
+            return self.read_first_bytes(cx);
+        }
+        let next = match self.kept.take() {
+            Some(frame) => Ok(Some(frame)),
+            None => self.frames.decode(&mut self.input.bytes),
+        };
+        match next {
+            Ok(Some(frame)) => self.handle(frame),
+            Ok(None) => self.read(cx),
+            Err(error) => {
+                tracing::debug!(peer = %self.peer, %error, "closing connection");
+                self.retire(End::Reply)
+            }
+        }
+    }
+
+    /// Answers a four-letter word, if that is what the client begins with.
+    fn read_first_bytes(&mut self, cx: &mut Context<'_>) -> Step {
+        match four_letter::recognise(&self.input.bytes) {
+            FirstBytes::TooFew => self.read(cx),
+            FirstBytes::Length => {
+                self.is_fresh = false;
+                Step::Again
+            }
+            FirstBytes::Word(word) => {
+                let bytes = four_letter::answer(word, self.id, &self.shell).into();
+                let due = Mono::ZERO;
+                self.writes.push(Parcel { due, bytes });
+                self.retire(End::Reply)
+            }
+        }
+    }
+
+    fn handle(&mut self, frame: Bytes) -> Step {
+        let (frames, input) = (&self.frames, &mut self.input.bytes);
+        // An unfit length word stays in the input and is met again after this turn.
+        let following = || frames.decode(input).ok().flatten();
+        match self
+            .shell
+            .handle_frames(self.id, self.arrived, frame, following)
+        {
+            Turn::Handled { timeout } => {
+                self.timeout = timeout;
+                self.touch();
+                Step::Again
+            }
+            Turn::Paused(frame) => {
+                self.kept = Some(frame);
+                Step::Wait
+            }
+            Turn::Gone => Step::Over,
+        }
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Step {
+        match self.input.poll_read(&mut self.stream, cx) {
+            Poll::Ready(Ok(0)) => {
+                self.shell.lock().stats.connections_dropped += 1;
+                self.retire(End::Flush)
+            }
+            Poll::Ready(Ok(_)) => {
+                self.arrived = self.shell.env.now();
+                self.touch();
+                Step::Again
+            }
+            Poll::Ready(Err(error)) => self.lost(&error),
+            Poll::Pending => Step::Wait,
+        }
+    }
+
+    /// Takes no more requests; what is queued is still written.
+    fn retire(&self, end: End) -> Step {
+        self.shell.disconnected(self.id);
+        self.outbox.finish(end);
+        Step::Again
+    }
+
+    fn lost(&self, error: &io::Error) -> Step {
+        tracing::debug!(peer = %self.peer, %error, "connection lost");
+        Step::Over
+    }
+
+    /// Closes our direction once everything is written.
+    fn finish(&mut self, end: End, cx: &mut Context<'_>) -> Step {
+        if !self.writes.is_done() || self.outbox.len() > 0 {
+            return Step::Wait;
+        }
+        match Pin::new(&mut self.stream).poll_shutdown(cx) {
+            Poll::Ready(Ok(())) if end == End::Reply => {
+                let until = self.shell.env.now() + LINGER_LIMIT;
+                let left = LINGER_BYTES;
+                self.phase = Phase::Lingering { left, until };
+                Step::Again
+            }
+            Poll::Ready(_) => Step::Over,
+            Poll::Pending => Step::Wait,
+        }
+    }
+
+    fn swallow(&mut self, left: usize, until: Mono, cx: &mut Context<'_>) -> Step {
+        self.input.bytes.clear();
+        match self.input.poll_read(&mut self.stream, cx) {
+            Poll::Ready(Ok(read)) if read > 0 && read < left => {
+                let left = left - read;
+                self.phase = Phase::Lingering { left, until };
+                Step::Again
+            }
+            Poll::Ready(_) => Step::Over,
+            Poll::Pending => Step::Wait,
+        }
+    }
+
+    /// The connection is alive.
+    fn touch(&mut self) {
+        let now = self.shell.env.now();
+        self.idle_deadline = self.shell.idle_deadline(now, self.timeout);
+    }
+
+    /// Arranges to be woken by time or by the outbox. False if there is a reason
+    /// to look again at once.
+    fn sleep(&mut self, cx: &mut Context<'_>) -> bool {
+        let is_held = self.shell.is_held();
+        if !is_held && self.is_due(cx) {
+            return false;
+        }
+        let known = match self.phase {
+            Phase::Open => None,
+            Phase::Flushing { end, .. } => Some(end),
+            Phase::Lingering { .. } => Some(End::Reply),
+        };
+        let wants_parcels = self.writes.is_done() && !is_held;
+        self.outbox.sleep(cx.waker(), known, wants_parcels) && is_held == self.shell.is_held()
+    }
+
+    /// Whether a deadline has passed. Those that end the connection do so.
+    fn is_due(&mut self, cx: &mut Context<'_>) -> bool {
+        let deadline = self.deadline();
+        if deadline != self.armed {
+            self.armed = deadline;
+            self.timer.reset(deadline);
+        }
+        if self.timer.poll_expired(cx).is_pending() {
+            return false;
+        }
+        if self.shell.env.now() >= self.fatal_deadline() {
+            tracing::debug!(peer = %self.peer, phase = ?self.phase, "connection timed out");
+            if self.phase == Phase::Open {
+                self.shell.lock().stats.idle_connections_expired += 1;
+            }
+            self.outbox.finish(End::Abort);
+        }
+        true
+    }
+
+    fn deadline(&self) -> Mono {
+        let held_until = self.writes.held_until(|| self.shell.env.now());
+        held_until.unwrap_or(Mono::MAX).min(self.fatal_deadline())
+    }
+
+    fn fatal_deadline(&self) -> Mono {
+        match self.phase {
+            Phase::Open => self.idle_deadline,
+            Phase::Flushing { until, .. } | Phase::Lingering { until, .. } => until,
+        }
+    }
+}
+
+/// However the task ends, the machine learns that the connection is gone.
+impl Drop for CnxnTask {
+    fn drop(&mut self) {
+        self.shell.ended(self.id);
+    }
+}

@@ -1,0 +1,169 @@
+//! The listening socket and the tasks of one run of a server.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use zk_env::{BoxFuture, BoxStream, Env, Listener, accept, sleep_until};
+
+use super::cnxn::CnxnTask;
+use super::outbox::End;
+use super::shell::Shell;
+use super::ticker;
+use crate::error::ServerError;
+
+/// The pause after an accept that failed, for want of descriptors as a rule;
+/// doubled while it goes on.
+const FIRST_BACKOFF: Duration = Duration::from_millis(10);
+const LAST_BACKOFF: Duration = Duration::from_secs(1);
+
+/// Opens the client port.
+pub(crate) async fn bind(env: &dyn Env, addr: SocketAddr) -> Result<Bound, ServerError> {
+    let failed = |source: io::Error| ServerError::Bind {
+        addr,
+        source: Arc::new(source),
+    };
+    let listener = env.bind(addr).await.map_err(failed)?;
+    let addr = listener.local_addr().map_err(failed)?;
+    Ok(Bound { listener, addr })
+}
+
+/// A client port nobody accepts on yet.
+pub(crate) struct Bound {
+    listener: Box<dyn Listener>,
+    /// With the port the system chose.
+    pub(crate) addr: SocketAddr,
+}
+
+/// The tasks of a server from its start to its stop.
+pub(crate) struct Run {
+    shell: Arc<Shell>,
+    stopped: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Run {
+    /// Starts serving on `bound`.
+    pub(crate) fn start(shell: Arc<Shell>, bound: Bound) -> Self {
+        shell.open(bound.addr.port());
+        let run = Self {
+            shell,
+            stopped: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        let spawner = Spawner {
+            shell: Arc::clone(&run.shell),
+            tasks: run.tasks.clone(),
+        };
+        let ticker = ticker::run(Arc::clone(&run.shell), run.stopped.clone());
+        spawner.spawn("zk-server ticker", Box::pin(ticker));
+        let acceptor = Acceptor {
+            listener: bound.listener,
+            stopped: run.stopped.clone(),
+            spawner: spawner.clone(),
+        };
+        spawner.spawn("zk-server accept", Box::pin(acceptor.run()));
+        run
+    }
+
+    /// How many tasks there are: two, and one per connection.
+    pub(crate) fn tasks(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// In the order of the data: no new connections, then the ones there are
+    /// write what they owe and end, then nothing is left.
+    pub(crate) async fn stop(self) {
+        self.stopped.cancel();
+        self.shell.close(End::Flush);
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Without [`Run::stop`] the tasks still end, but nobody waits for them.
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.stopped.cancel();
+        self.shell.close(End::Abort);
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run")
+            .field("tasks", &self.tasks())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Starts tasks that a stop waits for.
+#[derive(Clone)]
+struct Spawner {
+    shell: Arc<Shell>,
+    tasks: TaskTracker,
+}
+
+impl Spawner {
+    fn spawn(&self, name: &'static str, task: BoxFuture<()>) {
+        // Every task ends by itself once the run has stopped.
+        let _detached = self
+            .shell
+            .env
+            .spawn(name, Box::pin(self.tasks.track_future(task)));
+    }
+}
+
+/// The task that accepts.
+struct Acceptor {
+    listener: Box<dyn Listener>,
+    stopped: CancellationToken,
+    spawner: Spawner,
+}
+
+impl Acceptor {
+    async fn run(mut self) {
+        let stopped = self.stopped.clone();
+        tokio::select! {
+            biased;
+            () = stopped.cancelled() => {}
+            () = self.accept_all() => {}
+        }
+    }
+
+    async fn accept_all(&mut self) {
+        let shell = Arc::clone(&self.spawner.shell);
+        let mut timer = shell.env.timer();
+        let mut backoff = FIRST_BACKOFF;
+        loop {
+            match accept(&mut *self.listener).await {
+                Ok((stream, peer)) => {
+                    backoff = FIRST_BACKOFF;
+                    shell.resumed().await;
+                    self.admit(stream, peer);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, retry_after = ?backoff, "cannot accept a connection");
+                    sleep_until(&mut *timer, shell.env.now() + backoff).await;
+                    backoff = LAST_BACKOFF.min(backoff * 2);
+                }
+            }
+        }
+    }
+
+    /// Gives the connection a task, or closes it by dropping it.
+    fn admit(&self, stream: BoxStream, peer: SocketAddr) {
+        // An IPv4 client of a dual-stack socket is that client to limits and ACLs.
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let shell = &self.spawner.shell;
+        if let Some(admitted) = shell.admit(peer) {
+            let task = CnxnTask::new(Arc::clone(shell), admitted, peer, stream);
+            self.spawner
+                .spawn("zk-server connection", Box::pin(task.run()));
+        }
+    }
+}

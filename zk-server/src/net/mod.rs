@@ -1,0 +1,14 @@
+//! The network side: a listener, a task per connection, a ticker.
+
+mod cnxn;
+mod cnxns;
+mod listen;
+mod outbox;
+mod read_buffer;
+mod shell;
+mod ticker;
+mod write_queue;
+
+pub(crate) use cnxns::Cnxn;
+pub(crate) use listen::{Run, bind};
+pub(crate) use shell::{Serving, Shell};

@@ -1,0 +1,463 @@
+//! The server's state behind one lock, and everything its tasks do to it.
+//!
+//! The lock is short and never held across an await. Under it an outbox may be
+//! filled, which has a lock of its own; the other way round never happens.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use zk_env::{Env, Mono};
+use zk_proto::SessionId;
+
+use super::cnxns::{Cnxn, Cnxns, Refusal};
+use super::outbox::{End, Outbox, Parcel};
+use crate::config::ServerConfig;
+use crate::standalone::{ConnId, Output, Standalone};
+use crate::stats::{CnxnStats, ServerStats};
+
+/// Frames of one connection handled under one hold of the lock, so that the
+/// others get their turn.
+const FRAMES_PER_TURN: u32 = 128;
+
+/// What all tasks of one server share.
+#[derive(Debug)]
+pub(crate) struct Shell {
+    pub(crate) env: Arc<dyn Env>,
+    pub(crate) config: ServerConfig,
+    serving: Mutex<Serving>,
+    /// The next timeout has moved closer, or a pause has ended.
+    pub(super) rearmed: Notify,
+    /// Connections neither read nor write.
+    is_frozen: AtomicBool,
+    /// Nothing is done at all.
+    is_paused: AtomicBool,
+    resumed: Notify,
+}
+
+/// What the lock protects.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    pub(crate) standalone: Standalone,
+    pub(crate) cnxns: Cnxns,
+    pub(crate) stats: ServerStats,
+    /// `gtmk` and `stmk`; nothing else looks at it.
+    pub(crate) trace_mask: i64,
+    pub(crate) started: Mono,
+    /// As bound last, 0 before the first start.
+    pub(crate) client_port: u16,
+    /// New connections are taken.
+    is_open: bool,
+    /// How much later than made replies and events are written.
+    delay: Duration,
+    /// What the ticker sleeps until.
+    armed: Mono,
+    outbox_limit: usize,
+}
+
+/// What became of a connection's frames.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// They have been handled; the connection is closed after this much silence.
+    Handled { timeout: Duration },
+    /// The server is paused: offer this one again later.
+    Paused(Bytes),
+    /// The connection is not the server's any more.
+    Gone,
+}
+
+impl Shell {
+    /// An empty server that takes no connections yet.
+    pub(crate) fn new(config: ServerConfig, env: Arc<dyn Env>) -> Self {
+        let now = env.now();
+        let seed = env.rng("zk-server").next_u64();
+        let serving = Serving {
+            standalone: Standalone::new(&config, now, wall_ms(&*env), seed),
+            cnxns: Cnxns::default(),
+            stats: ServerStats::default(),
+            trace_mask: DEFAULT_TRACE_MASK,
+            started: now,
+            client_port: 0,
+            is_open: false,
+            delay: Duration::ZERO,
+            armed: Mono::MAX,
+            outbox_limit: config.outbox_limit_bytes,
+        };
+        Self {
+            env,
+            config,
+            serving: Mutex::new(serving),
+            rearmed: Notify::new(),
+            is_frozen: AtomicBool::new(false),
+            is_paused: AtomicBool::new(false),
+            resumed: Notify::new(),
+        }
+    }
+
+    /// Wall-clock time in milliseconds, as znodes carry it.
+    pub(crate) fn wall_ms(&self) -> i64 {
+        wall_ms(&*self.env)
+    }
+
+    /// The state. A panic under the lock ends the connection that caused it and
+    /// has been reported by then; the others are served on.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Serving> {
+        self.serving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes connections on `client_port` from now on. Nothing is disturbed any
+    /// more, and the sessions of an earlier run get their full timeout.
+    pub(crate) fn open(&self, client_port: u16) {
+        let mut serving = self.lock();
+        let restarted = serving.client_port != 0;
+        serving.client_port = client_port;
+        serving.is_open = true;
+        serving.delay = Duration::ZERO;
+        if restarted {
+            serving.standalone.handle_restarted(self.env.now());
+        }
+    }
+
+    /// Takes no more connections and ends those there are, at once where writing
+    /// has been disturbed on purpose. Sessions live on.
+    pub(crate) fn close(&self, end: End) {
+        let mut serving = self.lock();
+        let is_disturbed = self.is_held() || !serving.delay.is_zero();
+        let end = if is_disturbed { End::Abort } else { end };
+        serving.is_open = false;
+        self.is_frozen.store(false, Ordering::SeqCst);
+        self.is_paused.store(false, Ordering::SeqCst);
+        serving.disconnect_all(end);
+        if end == End::Abort {
+            for outbox in serving.cnxns.ending() {
+                outbox.finish(End::Abort);
+            }
+        }
+    }
+
+    /// A connection from `peer` has been accepted: its number, and the outbox to
+    /// empty. `None` if it has to be closed at once.
+    pub(super) fn admit(&self, peer: SocketAddr) -> Option<(ConnId, Arc<Outbox>)> {
+        let mut serving = self.lock();
+        if !serving.is_open {
+            return None;
+        }
+        if let Err(refusal) = serving.cnxns.check_limits(peer.ip(), &self.config) {
+            serving.stats.connections_rejected += 1;
+            log_refusal(peer, refusal, &self.config);
+            return None;
+        }
+        serving.stats.connections_accepted += 1;
+        let outbox = Arc::new(Outbox::default());
+        let id = serving.cnxns.add(Cnxn {
+            peer,
+            outbox: Arc::clone(&outbox),
+            stats: CnxnStats::default(),
+            established_ms: self.wall_ms(),
+            has_sent: false,
+            timeout: None,
+            idle_deadline: self.idle_deadline(self.env.now(), self.config.sessionless_timeout),
+        });
+        serving.standalone.handle_accepted(id, peer);
+        Some((id, outbox))
+    }
+
+    /// Handles `frame` and as many of those that follow as are one connection's
+    /// turn.
+    pub(super) fn handle_frames(
+        &self,
+        id: ConnId,
+        arrived: Mono,
+        frame: Bytes,
+        following: impl FnMut() -> Option<Bytes>,
+    ) -> Turn {
+        let mut guard = self.lock();
+        let serving = &mut *guard;
+        let Some(cnxn) = serving.cnxns.get_mut(id) else {
+            return Turn::Gone;
+        };
+        if self.is_paused() {
+            return Turn::Paused(frame);
+        }
+        if !cnxn.has_sent {
+            cnxn.has_sent = true;
+            serving.stats.connection_requests += 1;
+        }
+        let (now, wall) = (self.env.now(), self.wall_ms());
+        let frames = std::iter::once(frame).chain(std::iter::from_fn(following));
+        let (mut count, mut bytes) = (0, 0);
+        for frame in frames.take(self.frames_per_turn()) {
+            serving.standalone.handle_frame(id, &frame, now, wall);
+            count += 1;
+            bytes += 4 + frame.len() as u64;
+            if serving.standalone.queued_bytes() > self.config.outbox_pause_bytes {
+                break;
+            }
+        }
+        serving.carry_out(now);
+        let answered = self.env.now();
+        serving.record(id, count, bytes, arrived, answered);
+        self.rearm(serving);
+        let timeout = serving
+            .timeout(id)
+            .unwrap_or(self.config.sessionless_timeout);
+        if let Some(cnxn) = serving.cnxns.get_mut(id) {
+            cnxn.idle_deadline = self.idle_deadline(answered, timeout);
+        }
+        Turn::Handled { timeout }
+    }
+
+    fn frames_per_turn(&self) -> usize {
+        FRAMES_PER_TURN.min(self.config.global_outstanding_limit) as usize
+    }
+
+    /// A connection's task is gone.
+    pub(super) fn ended(&self, id: ConnId) {
+        self.disconnected(id);
+        self.lock().cnxns.ended(id);
+    }
+
+    /// A connection has to go: the machine forgets it. Its session lives on.
+    /// Harmless if that was known.
+    pub(super) fn disconnected(&self, id: ConnId) {
+        let mut serving = self.lock();
+        if serving.forget(id).is_some() {
+            serving.carry_out(self.env.now());
+        }
+    }
+
+    /// Closes the connection of a session, or every connection, without a word.
+    /// Returns how many there were. Sessions live on.
+    pub(crate) fn drop_connections(&self, session: Option<SessionId>) -> usize {
+        let mut serving = self.lock();
+        let Some(session) = session else {
+            return serving.disconnect_all(End::Abort);
+        };
+        let id = serving.standalone.session_conn(session);
+        let Some(cnxn) = id.and_then(|id| serving.forget(id)) else {
+            return 0;
+        };
+        cnxn.outbox.finish(End::Abort);
+        serving.carry_out(self.env.now());
+        1
+    }
+
+    /// Ends a session as its expiry would. False if there is no such session.
+    pub(crate) fn expire_session(&self, session: SessionId) -> bool {
+        let (now, wall) = (self.env.now(), self.wall_ms());
+        let mut serving = self.lock();
+        let existed = serving.standalone.expire_session(session, wall);
+        serving.carry_out(now);
+        existed
+    }
+
+    /// When to call [`tick`](Self::tick); never while paused.
+    pub(super) fn next_tick(&self) -> Mono {
+        let mut serving = self.lock();
+        let next = serving.standalone.poll_timeout().unwrap_or(Mono::MAX);
+        serving.armed = if self.is_paused() { Mono::MAX } else { next };
+        serving.armed
+    }
+
+    /// Lets expire and reaps what is due, unless paused.
+    pub(super) fn tick(&self) {
+        let (now, wall) = (self.env.now(), self.wall_ms());
+        let mut serving = self.lock();
+        if !self.is_paused() {
+            serving.standalone.handle_timeout(now, wall);
+            serving.carry_out(now);
+        }
+    }
+
+    /// Wakes the ticker if a timeout lies before what it sleeps until.
+    fn rearm(&self, serving: &mut Serving) {
+        if let Some(next) = serving.standalone.poll_timeout()
+            && next < serving.armed
+        {
+            serving.armed = next;
+            self.rearmed.notify_one();
+        }
+    }
+
+    /// Stops or resumes all reading and writing, unless the server is stopped.
+    pub(crate) fn set_frozen(&self, frozen: bool) {
+        let serving = self.lock();
+        self.is_frozen
+            .store(frozen && serving.is_open, Ordering::SeqCst);
+        serving.wake_all();
+    }
+
+    /// Stops everything, unless the server is stopped. Requests being handled are
+    /// handled before this returns.
+    pub(crate) fn pause(&self) {
+        let serving = self.lock();
+        self.is_paused.store(serving.is_open, Ordering::SeqCst);
+    }
+
+    /// Ends a pause: first what timed out during it, then what the clients sent.
+    pub(crate) fn resume(&self) {
+        if self.is_paused.swap(false, Ordering::SeqCst) {
+            self.tick();
+            self.rearmed.notify_one();
+            self.resumed.notify_waiters();
+            self.lock().wake_all();
+        }
+    }
+
+    /// Waits for the end of a pause, if there is one.
+    pub(super) async fn resumed(&self) {
+        loop {
+            let mut resumed = pin!(self.resumed.notified());
+            resumed.as_mut().enable();
+            if !self.is_paused() {
+                return;
+            }
+            resumed.await;
+        }
+    }
+
+    /// Writes what is made from now on this much later.
+    pub(crate) fn set_delay(&self, delay: Duration) {
+        self.lock().delay = delay;
+    }
+
+    /// How much later than made replies and events are written.
+    pub(super) fn delay(&self) -> Duration {
+        self.lock().delay
+    }
+
+    /// Nothing is done at all.
+    pub(super) fn is_paused(&self) -> bool {
+        self.is_paused.load(Ordering::SeqCst)
+    }
+
+    /// Connections neither read nor write.
+    pub(super) fn is_held(&self) -> bool {
+        self.is_paused() || self.is_frozen.load(Ordering::SeqCst)
+    }
+
+    /// Apache looks for idle connections once in every sessionless timeout, so
+    /// that they live up to one longer than they may be silent.
+    pub(super) fn idle_deadline(&self, now: Mono, timeout: Duration) -> Mono {
+        let bucket = self.config.sessionless_timeout.as_millis().max(1);
+        let due = (now.since_origin() + timeout).as_millis();
+        let rounded = (due / bucket + 1) * bucket;
+        u64::try_from(rounded).map_or(Mono::MAX, |ms| Mono::from_origin(Duration::from_millis(ms)))
+    }
+}
+
+impl Serving {
+    /// Puts everything the machine has to say where it belongs.
+    fn carry_out(&mut self, now: Mono) {
+        let due = if self.delay.is_zero() {
+            Mono::ZERO
+        } else {
+            now + self.delay
+        };
+        while let Some(output) = self.standalone.poll_output() {
+            match output {
+                Output::Send {
+                    conn,
+                    frames,
+                    count,
+                } => self.send(conn, frames, count, due),
+                Output::Close { conn } => {
+                    if let Some(cnxn) = self.cnxns.remove(conn) {
+                        cnxn.outbox.finish(End::Reply);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Queues frames, or drops a connection whose client has not read for long.
+    fn send(&mut self, id: ConnId, frames: Bytes, count: u32, due: Mono) {
+        let Some(cnxn) = self.cnxns.get_mut(id) else {
+            return;
+        };
+        self.stats.record_responses(&frames, count);
+        cnxn.stats.packets_sent += u64::from(count);
+        let parcel = Parcel { due, bytes: frames };
+        if !cnxn.outbox.push(parcel, self.outbox_limit) {
+            let limit = self.outbox_limit;
+            tracing::warn!(peer = %cnxn.peer, limit, "client does not read, closing its connection");
+            cnxn.outbox.finish(End::Abort);
+            self.forget(id);
+        }
+    }
+
+    /// Counts one turn of a connection.
+    fn record(&mut self, id: ConnId, requests: u64, bytes: u64, arrived: Mono, answered: Mono) {
+        let latency = answered.since(arrived).as_millis();
+        let latency = u64::try_from(latency).unwrap_or(u64::MAX);
+        self.stats.packets_received += requests;
+        self.stats.bytes_received += bytes;
+        self.stats.latency.add(latency, requests);
+        let Some(cnxn) = self.cnxns.get_mut(id) else {
+            return;
+        };
+        cnxn.stats.record_answers(requests, latency, answered);
+    }
+
+    /// How long a connection may be silent: its session's timeout, once it has one.
+    fn timeout(&mut self, id: ConnId) -> Option<Duration> {
+        let cnxn = self.cnxns.get_mut(id)?;
+        if cnxn.timeout.is_none() {
+            let ms = self.standalone.connection(id)?.timeout_ms;
+            cnxn.timeout = u64::try_from(ms)
+                .ok()
+                .filter(|ms| *ms > 0)
+                .map(Duration::from_millis);
+        }
+        cnxn.timeout
+    }
+
+    /// Forgets a connection on both sides.
+    fn forget(&mut self, id: ConnId) -> Option<Cnxn> {
+        let cnxn = self.cnxns.remove(id)?;
+        self.standalone.handle_closed(id);
+        Some(cnxn)
+    }
+
+    fn disconnect_all(&mut self, end: End) -> usize {
+        let ids: Vec<_> = self.cnxns.iter().map(|(id, _)| id).collect();
+        for id in &ids {
+            if let Some(cnxn) = self.forget(*id) {
+                cnxn.outbox.finish(end);
+            }
+        }
+        ids.len()
+    }
+
+    fn wake_all(&self) {
+        let connected = self.cnxns.iter().map(|(_, cnxn)| &*cnxn.outbox);
+        for outbox in connected.chain(self.cnxns.ending()) {
+            outbox.wake();
+        }
+    }
+}
+
+/// What `gtmk` shows before any `stmk`.
+const DEFAULT_TRACE_MASK: i64 = 306;
+
+fn wall_ms(env: &dyn Env) -> i64 {
+    match env.wall().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |ms| -ms),
+    }
+}
+
+fn log_refusal(peer: SocketAddr, refusal: Refusal, config: &ServerConfig) {
+    match refusal {
+        Refusal::TooMany => {
+            tracing::warn!(%peer, limit = config.max_cnxns, "too many connections");
+        }
+        Refusal::TooManyFromAddress => {
+            tracing::warn!(%peer, limit = config.max_client_cnxns, "too many connections from this address");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Requests become transactions, or the reason why not (Apache's
+//! `PrepRequestProcessor`). The order of checks is what clients see when several
+//! things are wrong; it is stated in each function.
+
+mod change;
+mod create;
+mod multi;
+mod quota;
+#[cfg(test)]
+mod tests;
+
+use zk_proto::{
+    AclId, Decode, DecodeError, ErrorCode, OpCode, Perms, Reader, SessionId, Xid, Zxid,
+};
+
+use super::outstanding::{ChangeRecord, Outstanding, Pending};
+use super::request::{Create, CreateOp, PathVersion, Reconfig, SetAcl, SetData};
+use crate::auth::{FixupError, RawAcl, Schemes, fixup};
+use crate::config::ServerConfig;
+use crate::session::Sessions;
+use crate::tree::{AclList, DataTree, SeededState};
+use crate::txn::{Txn, TxnBody, TxnHeader};
+
+/// Makes transactions, each with the next zxid.
+#[derive(Debug)]
+pub(crate) struct Prep {
+    /// The last zxid given out. Failed requests take one too.
+    last_zxid: Zxid,
+    outstanding: Outstanding,
+    rules: Rules,
+}
+
+/// What the configuration decides.
+#[derive(Debug)]
+struct Rules {
+    extended_types: bool,
+    enforce_quota: bool,
+    reconfig_enabled: bool,
+}
+
+/// On whose behalf a request is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Requester<'r> {
+    pub(crate) session: SessionId,
+    pub(crate) cxid: Xid,
+    /// Who the connection was when the request arrived.
+    pub(crate) identities: &'r [AclId],
+}
+
+impl Requester<'_> {
+    /// For what needs nobody's permission.
+    pub(crate) const fn anonymous(session: SessionId, cxid: Xid) -> Self {
+        Self {
+            session,
+            cxid,
+            identities: &[],
+        }
+    }
+}
+
+/// What requests are checked against.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct World<'w> {
+    pub(crate) tree: &'w DataTree,
+    pub(crate) sessions: &'w Sessions,
+    pub(crate) schemes: &'w Schemes,
+    /// The wall clock, which becomes the transaction's time.
+    pub(crate) time_ms: i64,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub(crate) enum Prepared {
+    /// A transaction; possibly one that only says what is wrong.
+    Txn(Txn),
+    /// Bytes that are no request of this kind. They cost no zxid.
+    Undecodable,
+}
+
+/// What clients are told of a null where there has to be something: Apache's
+/// server fails on it in a way it did not plan.
+const NULL: ErrorCode = ErrorCode::MarshallingError;
+
+/// A transaction in the making.
+struct Preparing<'p> {
+    world: World<'p>,
+    rules: &'p Rules,
+    who: Requester<'p>,
+    pending: Pending<'p>,
+}
+
+impl Prep {
+    /// Goes on after `last_zxid`.
+    pub(crate) fn new(config: &ServerConfig, hashing: SeededState, last_zxid: Zxid) -> Self {
+        Self {
+            last_zxid,
+            outstanding: Outstanding::new(hashing),
+            rules: Rules {
+                extended_types: config.extended_types_enabled,
+                enforce_quota: config.enforce_quota,
+                reconfig_enabled: config.reconfig_enabled,
+            },
+        }
+    }
+
+    /// A transaction has been applied to the tree.
+    pub(crate) fn applied(&mut self, zxid: Zxid) {
+        self.outstanding.applied(zxid);
+    }
+
+    /// A client's write. `op` is one; `body` is read here, because what cannot be
+    /// read costs no zxid, except in a multi.
+    pub(crate) fn write(
+        &mut self,
+        op: OpCode,
+        mut body: Reader<'_>,
+        who: Requester<'_>,
+        world: World<'_>,
+    ) -> Prepared {
+        if op == OpCode::Multi {
+            return self.multi(body, who, world);
+        }
+        let Ok(write) = Write::decode(op, &mut body) else {
+            return Prepared::Undecodable;
+        };
+        Prepared::Txn(self.make(who, world, |preparing| preparing.write(&write)))
+    }
+
+    /// A session has been opened.
+    pub(crate) fn create_session(
+        &mut self,
+        timeout_ms: i32,
+        who: Requester<'_>,
+        world: World<'_>,
+    ) -> Txn {
+        self.make(who, world, |_| Ok(TxnBody::CreateSession { timeout_ms }))
+    }
+
+    /// A session ends, asked for or not.
+    pub(crate) fn close_session(&mut self, who: Requester<'_>, world: World<'_>) -> Txn {
+        self.make(who, world, |preparing| Ok(preparing.close_session()))
+    }
+
+    /// The reaper wants a container or TTL znode gone.
+    pub(crate) fn delete_container(&mut self, path: &str, world: World<'_>) -> Txn {
+        let reaper = Requester::anonymous(SessionId::NONE, Xid(0));
+        self.make(reaper, world, |preparing| {
+            preparing.delete_container(path).map(TxnBody::Change)
+        })
+    }
+
+    /// Runs `prepare` for the next zxid. What it changed counts only if it succeeds;
+    /// the zxid is spent in any case.
+    fn make(
+        &mut self,
+        who: Requester<'_>,
+        world: World<'_>,
+        prepare: impl FnOnce(&mut Preparing<'_>) -> Result<TxnBody, ErrorCode>,
+    ) -> Txn {
+        self.last_zxid = Zxid(self.last_zxid.0 + 1);
+        let header = TxnHeader {
+            client: who.session,
+            cxid: who.cxid,
+            zxid: self.last_zxid,
+            time_ms: world.time_ms,
+        };
+        let mut preparing = Preparing {
+            world,
+            rules: &self.rules,
+            who,
+            pending: self.outstanding.begin(world.tree),
+        };
+        let body = match prepare(&mut preparing) {
+            Ok(body) => {
+                let changes = preparing.pending.finish();
+                self.outstanding.commit(header.zxid, changes);
+                body
+            }
+            Err(error) => TxnBody::Error(error),
+        };
+        Txn { header, body }
+    }
+}
+
+/// A write other than multi.
+enum Write<'a> {
+    Create(Create<'a>),
+    Delete(PathVersion<'a>),
+    SetData(SetData<'a>),
+    SetAcl(SetAcl<'a>),
+    Reconfig,
+}
+
+impl<'a> Write<'a> {
+    fn decode(op: OpCode, body: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        if let Some(op) = CreateOp::of(op) {
+            return Create::decode(op, body).map(Self::Create);
+        }
+        match op {
+            OpCode::Delete => Decode::decode(body).map(Self::Delete),
+            OpCode::SetData => Decode::decode(body).map(Self::SetData),
+            OpCode::SetAcl => Decode::decode(body).map(Self::SetAcl),
+            OpCode::Reconfig => Reconfig::decode(body).map(|_| Self::Reconfig),
+            // Every caller asks for a write.
+            _ => unreachable!("{op:?} is no write"),
+        }
+    }
+}
+
+impl Preparing<'_> {
+    fn write(&mut self, write: &Write<'_>) -> Result<TxnBody, ErrorCode> {
+        match write {
+            Write::Create(create) => self.create(create).map(TxnBody::Change),
+            Write::Delete(delete) => self.delete(delete).map(TxnBody::Change),
+            Write::SetData(set) => self.set_data(set).map(TxnBody::Change),
+            Write::SetAcl(set) => self.set_acl(set).map(TxnBody::SetAcl),
+            Write::Reconfig => Err(self.reconfig()),
+        }
+    }
+
+    /// Switched off, or not possible without peers; never done.
+    fn reconfig(&self) -> ErrorCode {
+        if !self.rules.reconfig_enabled {
+            return ErrorCode::ReconfigDisabled;
+        }
+        match self.check_session() {
+            Ok(()) => ErrorCode::Unimplemented,
+            Err(error) => error,
+        }
+    }
+
+    fn check_session(&self) -> Result<(), ErrorCode> {
+        self.world.sessions.check(self.who.session)
+    }
+
+    /// Whether the requester has any of `wanted` under `acl`.
+    fn check_acl(&self, acl: &AclList, wanted: Perms) -> Result<(), ErrorCode> {
+        let permitted = self.world.schemes.permits(acl, wanted, self.who.identities);
+        permitted.then_some(()).ok_or(ErrorCode::NoAuth)
+    }
+
+    fn fixup(&self, acl: Option<&[RawAcl<'_>]>) -> Result<AclList, ErrorCode> {
+        match fixup(acl, self.who.identities, self.world.schemes) {
+            Ok(acl) => Ok(acl.into()),
+            Err(FixupError::Invalid) => Err(ErrorCode::InvalidAcl),
+            Err(FixupError::Null) => Err(NULL),
+        }
+    }
+
+    fn record(&self, path: &str) -> Result<ChangeRecord, ErrorCode> {
+        self.pending.record(path).ok_or(ErrorCode::NoNode)
+    }
+}
+
+/// The version after a change, if `expected` (−1 for any) is the current one.
+fn next_version(current: i32, expected: i32) -> Result<i32, ErrorCode> {
+    if expected != -1 && expected != current {
+        return Err(ErrorCode::BadVersion);
+    }
+    Ok(current.wrapping_add(1))
+}
+
+/// What Apache demands of the paths of create and delete before it looks at the
+/// tree: that there is a parent to speak of. Returns it.
+fn parent_of(path: &str) -> Result<&str, ErrorCode> {
+    match path.rsplit_once('/') {
+        Some((parent, _)) if !path.contains('\0') => Ok(parent),
+        Some(_) | None => Err(ErrorCode::BadArguments),
+    }
+}
+
+fn validate(path: &str) -> Result<(), ErrorCode> {
+    zk_proto::path::validate(path).map_err(|_| ErrorCode::BadArguments)
+}
+
+/// Data as the tree keeps it: a copy, so that no receive buffer stays alive.
+fn owned(data: Option<&[u8]>) -> Option<Box<[u8]>> {
+    data.map(Box::from)
+}

@@ -1,0 +1,279 @@
+//! Running a server inside a process: for tests, development and single-binary
+//! installs.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use zk_env::{Env, TokioEnv};
+use zk_proto::{SessionId, Zxid};
+
+use crate::config::ServerConfig;
+use crate::error::ServerError;
+use crate::net::{Run, Shell, bind};
+
+/// A standalone server, in memory.
+///
+/// It runs on the tokio runtime it was started on until it is stopped or
+/// dropped. Dropping stops it without waiting.
+///
+/// # Examples
+///
+/// ```
+/// # async fn example() -> Result<(), zk_server::ServerError> {
+/// let server = zk_server::Server::start().await?;
+/// println!("connect to {}", server.connect_string());
+/// server.stop().await;
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Runtime::new()?.block_on(example())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Server {
+    shell: Arc<Shell>,
+    /// As bound at the first start; kept over restarts.
+    addr: SocketAddr,
+    /// The tasks, unless stopped. Held while starting and stopping, so that these
+    /// happen one after the other.
+    run: Mutex<Option<Run>>,
+}
+
+/// What a server has counted, and holds now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Frames and four-letter words received since the start, or since `srst`.
+    pub packets_received: u64,
+    /// Frames and answers to four-letter words sent, watch events among them.
+    pub packets_sent: u64,
+    /// Bytes received in whole frames.
+    pub bytes_received: u64,
+    /// Connections taken.
+    pub connections_accepted: u64,
+    /// Connections closed at once because a limit was reached.
+    pub connections_rejected: u64,
+    /// Connections there are.
+    pub connections: usize,
+    /// Sessions there are, connected or not.
+    pub sessions: usize,
+    /// Znodes; like Apache's count this has the root twice, so that a fresh server has 5.
+    pub znodes: usize,
+    /// Ephemeral znodes among them.
+    pub ephemerals: usize,
+    /// Watches left by reads and by `addWatch`.
+    pub watches: usize,
+    /// The last transaction applied.
+    pub last_zxid: Zxid,
+}
+
+impl Server {
+    /// Starts a server on a free loopback port, with the defaults of
+    /// [`ServerConfig::embedded`].
+    ///
+    /// # Errors
+    ///
+    /// The port could not be had.
+    pub async fn start() -> Result<Self, ServerError> {
+        Self::builder().start().await
+    }
+
+    /// A server with other settings.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
+    }
+
+    /// What a client in this process connects to, `127.0.0.1:34567`.
+    pub fn connect_string(&self) -> String {
+        let ip = match self.addr.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        SocketAddr::new(ip, self.addr.port()).to_string()
+    }
+
+    /// The address it listens on, with the port the system chose.
+    pub fn client_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Stops: no new connections, replies that are due are written, connections
+    /// are closed. Returns when no task is left, after three seconds at most. Tree,
+    /// sessions and zxid wait for a [`restart`](Self::restart). Stopping twice is
+    /// harmless.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not waiting to the end leaves a server that ends by itself.
+    pub async fn stop(&self) {
+        let mut run = self.run.lock().await;
+        if let Some(run) = run.take() {
+            run.stop().await;
+            tracing::info!(addr = %self.addr, "server stopped");
+        }
+    }
+
+    /// Stops, if it runs, and starts again on the same port with the same tree,
+    /// sessions and zxid. Each session has its full timeout from now on. Pauses,
+    /// freezes and delays are over.
+    ///
+    /// # Errors
+    ///
+    /// The port could not be had again; the server is stopped then.
+    pub async fn restart(&self) -> Result<(), ServerError> {
+        let mut run = self.run.lock().await;
+        if let Some(run) = run.take() {
+            run.stop().await;
+        }
+        let bound = bind(&*self.shell.env, self.addr).await?;
+        *run = Some(Run::start(Arc::clone(&self.shell), bound));
+        tracing::info!(addr = %self.addr, "server restarted");
+        Ok(())
+    }
+
+    /// Ends a session as if it had timed out: its ephemerals go and its connection
+    /// is closed. False if there is no such session.
+    pub fn expire_session(&self, session: SessionId) -> bool {
+        self.shell.expire_session(session)
+    }
+
+    /// Closes every connection without a word and returns how many there were.
+    /// Sessions live on until their timeout.
+    pub fn drop_connections(&self) -> usize {
+        self.shell.drop_connections(None)
+    }
+
+    /// Closes the connection of one session without a word. False if it has none.
+    pub fn drop_connection(&self, session: SessionId) -> bool {
+        self.shell.drop_connections(Some(session)) > 0
+    }
+
+    /// Reads and writes nothing more, on the connections there are and on new ones,
+    /// as if the network swallowed every byte. Time goes on: sessions expire, and
+    /// their clients are not told. Does nothing on a stopped server.
+    pub fn freeze_connections(&self) {
+        self.shell.set_frozen(true);
+    }
+
+    /// Ends a freeze. What was sent in both directions meanwhile now arrives.
+    pub fn thaw_connections(&self) {
+        self.shell.set_frozen(false);
+    }
+
+    /// Replies and events made from now on are written this much later, in the
+    /// same order. Zero ends it. Requests take effect without delay.
+    pub fn delay_connections(&self, delay: Duration) {
+        self.shell.set_delay(delay);
+    }
+
+    /// Does nothing at all any more, as a stopped process would: connections are
+    /// not even accepted. Requests being handled are handled before this returns.
+    /// Does nothing on a stopped server.
+    pub fn pause(&self) {
+        self.shell.pause();
+    }
+
+    /// Ends a pause. First comes what timed out during it, then what clients sent.
+    pub fn resume(&self) {
+        self.shell.resume();
+    }
+
+    /// What has been counted, and what there is now.
+    pub fn counters(&self) -> Counters {
+        let serving = self.shell.lock();
+        let (stats, standalone) = (&serving.stats, &serving.standalone);
+        Counters {
+            packets_received: stats.packets_received,
+            packets_sent: stats.packets_sent,
+            bytes_received: stats.bytes_received,
+            connections_accepted: stats.connections_accepted,
+            connections_rejected: stats.connections_rejected,
+            connections: serving.cnxns.len(),
+            sessions: standalone.session_count(),
+            znodes: standalone.node_count(),
+            ephemerals: standalone.ephemerals_count(),
+            watches: standalone.watch_count(),
+            last_zxid: standalone.last_zxid(),
+        }
+    }
+
+    /// How many tasks the server has: two while it runs, and one per connection.
+    #[doc(hidden)]
+    pub async fn tasks(&self) -> usize {
+        self.run.lock().await.as_ref().map_or(0, Run::tasks)
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("addr", &self.addr)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`Server`] to be.
+///
+/// # Examples
+///
+/// ```
+/// # async fn example() -> Result<(), zk_server::ServerError> {
+/// use std::time::Duration;
+/// use zk_server::{Server, ServerConfig};
+///
+/// let config = ServerConfig::embedded()
+///     .min_session_timeout(Duration::from_millis(500))
+///     .build()?;
+/// let server = Server::builder().config(config).start().await?;
+/// # server.stop().await;
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Runtime::new()?.block_on(example())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct ServerBuilder {
+    config: Option<ServerConfig>,
+    env: Option<Arc<dyn Env>>,
+}
+
+impl ServerBuilder {
+    /// Everything that can be set; [`ServerConfig::embedded`] by default.
+    pub fn config(mut self, config: ServerConfig) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// Another outside world than the real one.
+    #[doc(hidden)]
+    pub fn env(mut self, env: Arc<dyn Env>) -> Self {
+        self.env = Some(env);
+        self
+    }
+
+    /// Starts the server; it serves when this returns.
+    ///
+    /// # Errors
+    ///
+    /// The port could not be had.
+    pub async fn start(self) -> Result<Server, ServerError> {
+        let config = match self.config {
+            Some(config) => config,
+            None => ServerConfig::embedded().build()?,
+        };
+        let env = self.env.unwrap_or_else(|| TokioEnv::new());
+        let bound = bind(&*env, config.client_addr).await?;
+        let addr = bound.addr;
+        let shell = Arc::new(Shell::new(config, env));
+        let run = Run::start(Arc::clone(&shell), bound);
+        tracing::info!(%addr, "server started");
+        Ok(Server {
+            shell,
+            addr,
+            run: Mutex::new(Some(run)),
+        })
+    }
+}

@@ -1,0 +1,256 @@
+//! The sessions a server knows (Apache's `SessionTracker`).
+
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+use zk_env::Mono;
+use zk_proto::{ErrorCode, SessionId};
+
+use super::expiry::{Bucket, ExpiryQueue};
+use crate::conn::ConnId;
+
+/// All sessions that have not ended.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    by_id: FxHashMap<SessionId, Session>,
+    expiry: ExpiryQueue,
+}
+
+#[derive(Debug)]
+struct Session {
+    timeout_ms: i32,
+    bucket: Bucket,
+    /// Its end has been decided; nothing more is done in its name.
+    closing: bool,
+    /// The connection that speaks for it now.
+    conn: Option<ConnId>,
+}
+
+/// A session as `dump` shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SessionInfo {
+    /// Which.
+    pub(crate) session: SessionId,
+    /// When its bucket expires.
+    pub(crate) expires: Mono,
+    /// The negotiated timeout in milliseconds.
+    pub(crate) timeout_ms: i32,
+}
+
+impl Sessions {
+    /// None yet; they will expire at multiples of `tick`.
+    pub(crate) fn new(tick: Duration) -> Self {
+        Self {
+            by_id: FxHashMap::default(),
+            expiry: ExpiryQueue::new(tick),
+        }
+    }
+
+    /// A session begins, with the connection that asked for it.
+    pub(crate) fn add(&mut self, id: SessionId, timeout_ms: i32, conn: ConnId, now: Mono) {
+        let bucket = self.expiry.bucket(now, timeout(timeout_ms));
+        self.expiry.insert(bucket, id);
+        let session = Session {
+            timeout_ms,
+            bucket,
+            closing: false,
+            conn: Some(conn),
+        };
+        self.by_id.insert(id, session);
+    }
+
+    /// The client has shown life: the session gets its full timeout from `now`.
+    /// False if it is gone or about to be.
+    pub(crate) fn touch(&mut self, id: SessionId, now: Mono) -> bool {
+        let Some(session) = self.by_id.get_mut(&id).filter(|session| !session.closing) else {
+            return false;
+        };
+        let bucket = self.expiry.bucket(now, timeout(session.timeout_ms));
+        if bucket != session.bucket {
+            self.expiry.remove(session.bucket, id);
+            self.expiry.insert(bucket, id);
+            session.bucket = bucket;
+        }
+        true
+    }
+
+    /// Another connection speaks for the session, under a timeout negotiated
+    /// afresh. False if the session is gone or about to be.
+    pub(crate) fn renew(
+        &mut self,
+        id: SessionId,
+        timeout_ms: i32,
+        conn: ConnId,
+        now: Mono,
+    ) -> bool {
+        let Some(session) = self.by_id.get_mut(&id).filter(|session| !session.closing) else {
+            return false;
+        };
+        session.timeout_ms = timeout_ms;
+        session.conn = Some(conn);
+        self.touch(id, now)
+    }
+
+    /// Whether something may be done in the session's name.
+    ///
+    /// # Errors
+    ///
+    /// What the client is told.
+    pub(crate) fn check(&self, id: SessionId) -> Result<(), ErrorCode> {
+        match self.by_id.get(&id) {
+            None => Err(ErrorCode::UnknownSession),
+            Some(session) if session.closing => Err(ErrorCode::SessionExpired),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// As [`check`](Self::check), for what only a session known to all of the
+    /// ensemble may do: create ephemerals.
+    ///
+    /// # Errors
+    ///
+    /// What the client is told.
+    pub(crate) fn check_global(&self, id: SessionId) -> Result<(), ErrorCode> {
+        self.check(id).map_err(|_| ErrorCode::SessionExpired)
+    }
+
+    /// The session's end has been decided. False if it was, or is gone.
+    pub(crate) fn set_closing(&mut self, id: SessionId) -> bool {
+        let session = self.by_id.get_mut(&id);
+        session.is_some_and(|session| !std::mem::replace(&mut session.closing, true))
+    }
+
+    /// The session has ended.
+    pub(crate) fn remove(&mut self, id: SessionId) {
+        if let Some(session) = self.by_id.remove(&id) {
+            self.expiry.remove(session.bucket, id);
+        }
+    }
+
+    /// The connection that speaks for the session.
+    pub(crate) fn conn(&self, id: SessionId) -> Option<ConnId> {
+        self.by_id.get(&id)?.conn
+    }
+
+    /// `conn` speaks for the session no longer; another may do so already.
+    pub(crate) fn disconnect(&mut self, id: SessionId, conn: ConnId) {
+        if let Some(session) = self.by_id.get_mut(&id)
+            && session.conn == Some(conn)
+        {
+            session.conn = None;
+        }
+    }
+
+    /// The sessions that have run out of time, each once; they are closing from now on.
+    pub(crate) fn take_expired(&mut self, now: Mono) -> Vec<SessionId> {
+        let mut expired = Vec::new();
+        while let Some(due) = self.expiry.take_due(now) {
+            expired.extend(due.into_iter().filter(|id| self.set_closing(*id)));
+        }
+        expired
+    }
+
+    /// Every session starts over with its full timeout.
+    pub(crate) fn restart_timers(&mut self, now: Mono) {
+        let ids: Vec<_> = self.by_id.keys().copied().collect();
+        for id in ids {
+            self.touch(id, now);
+        }
+    }
+
+    /// When the next session may expire.
+    pub(crate) fn next_expiry(&self) -> Option<Mono> {
+        self.expiry.next()
+    }
+
+    /// How many sessions there are.
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// All sessions, in order of expiry.
+    pub(crate) fn infos(&self) -> Vec<SessionInfo> {
+        self.expiry
+            .iter()
+            .filter_map(|(bucket, id)| {
+                let session = self.by_id.get(&id)?;
+                Some(SessionInfo {
+                    session: id,
+                    expires: bucket.time(),
+                    timeout_ms: session.timeout_ms,
+                })
+            })
+            .collect()
+    }
+}
+
+/// Negotiated timeouts are positive.
+fn timeout(timeout_ms: i32) -> Duration {
+    Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: SessionId = SessionId(7);
+    const A: ConnId = ConnId(1);
+    const B: ConnId = ConnId(2);
+
+    const fn at(ms: u64) -> Mono {
+        Mono::from_origin(Duration::from_millis(ms))
+    }
+
+    fn one_session() -> Sessions {
+        let mut sessions = Sessions::new(Duration::from_millis(1000));
+        sessions.add(S, 4000, A, at(500));
+        sessions
+    }
+
+    #[test]
+    fn a_session_expires_in_the_tick_after_its_timeout() {
+        let mut sessions = one_session();
+        assert_eq!(sessions.next_expiry(), Some(at(5000)));
+        assert!(sessions.take_expired(at(4999)).is_empty());
+        assert_eq!(sessions.take_expired(at(5000)), [S]);
+        assert!(sessions.take_expired(at(9000)).is_empty(), "once");
+        assert_eq!(sessions.check(S), Err(ErrorCode::SessionExpired));
+        sessions.remove(S);
+        assert_eq!(sessions.check(S), Err(ErrorCode::UnknownSession));
+        assert_eq!(sessions.check_global(S), Err(ErrorCode::SessionExpired));
+    }
+
+    #[test]
+    fn a_touch_postpones_and_a_closing_session_cannot_be_touched() {
+        let mut sessions = one_session();
+        assert!(sessions.touch(S, at(600)));
+        assert_eq!(sessions.next_expiry(), Some(at(5000)), "same bucket");
+        assert!(sessions.touch(S, at(3000)));
+        assert_eq!(sessions.next_expiry(), Some(at(8000)));
+        assert!(sessions.set_closing(S));
+        assert!(!sessions.set_closing(S));
+        assert!(!sessions.touch(S, at(3001)));
+        assert!(!sessions.renew(S, 4000, B, at(3001)));
+        assert!(!sessions.touch(SessionId(8), at(3001)));
+    }
+
+    #[test]
+    fn renewal_moves_the_session_and_takes_the_new_timeout() {
+        let mut sessions = one_session();
+        assert!(sessions.renew(S, 9000, B, at(1000)));
+        assert_eq!(sessions.conn(S), Some(B));
+        assert_eq!(sessions.next_expiry(), Some(at(11_000)));
+        sessions.disconnect(S, A);
+        assert_eq!(sessions.conn(S), Some(B), "the old connection closes late");
+        sessions.disconnect(S, B);
+        assert_eq!(sessions.conn(S), None);
+    }
+
+    #[test]
+    fn a_restart_gives_every_session_its_full_timeout() {
+        let mut sessions = one_session();
+        sessions.restart_timers(at(60_000));
+        assert_eq!(sessions.infos()[0].expires, at(65_000));
+        assert_eq!(sessions.len(), 1);
+    }
+}

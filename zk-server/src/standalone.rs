@@ -1,0 +1,314 @@
+//! The standalone assembly, pure: no socket, lock, task or clock.
+//!
+//! # How to drive it
+//!
+//! One input (`handle_*`, `expire_session`), then drain [`Standalone::poll_output`],
+//! then sleep until [`Standalone::poll_timeout`]. Several inputs before one drain are
+//! fine, and better: all frames for one connection come out as one
+//! [`Output::Send`], in the order in which they were made, so a batch of requests
+//! costs one buffer. Outputs for different connections are in no particular order.
+//! Small requests can have large answers: drain before
+//! [`Standalone::queued_bytes`] gets too high.
+//!
+//! # Where it differs from Apache 3.9.5 on purpose
+//!
+//! - What Apache lets into its log and then stumbles over is refused with
+//!   `BadArguments`: flags that do not fit the operation (create and create2 with
+//!   those of a container, createContainer and createTTL with those of anything
+//!   else), and quota limits for the root.
+//! - The server's own operations, −10 and 20, are unknown to clients.
+//! - Nothing is done of what a client sends behind an unknown operation, a
+//!   closeSession or anything else that closes the connection.
+//! - A quota's usage that a client has overwritten with nonsense starts anew, and
+//!   limits end with a znode below `/zookeeper/quota` only. Apache dies of the one and
+//!   confuses paths in the other case.
+//! - The reaper never deletes what has become a plain znode meanwhile.
+//! - A watch on a null path is accepted and is none.
+//! - What Apache does in the order of a hash table happens in order: children, the
+//!   ephemerals of a session, identities.
+//! - Bounds where Apache has none: the identities of a connection, the entries that
+//!   `auth` expands to, the bytes that a multiRead answers.
+
+mod inspect;
+mod requests;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use tracing::{debug, info};
+use zk_env::Mono;
+use zk_proto::record::ConnectRequest;
+use zk_proto::{ErrorCode, OpCode, SessionId, Xid, Zxid};
+
+use crate::auth::Schemes;
+use crate::config::ServerConfig;
+use crate::conn::{Connections, Received, Request};
+use crate::pipeline::{Applied, ContainerManager, Prep, Requester, World, apply, last_op};
+use crate::session::{SessionIds, Sessions, password};
+use crate::tree::{DataTree, SeededState, Watches};
+use crate::txn::Txn;
+
+pub(crate) use crate::conn::{ConnId, ConnInfo, Output};
+pub(crate) use crate::session::SessionInfo;
+pub(crate) use crate::tree::WatchSummary;
+
+/// A standalone server's id, the high byte of its session ids.
+const SERVER_ID: u8 = 1;
+
+/// Tree, sessions, pipeline and connections of a server without peers.
+#[derive(Debug)]
+pub(crate) struct Standalone {
+    tree: DataTree,
+    watches: Watches,
+    sessions: Sessions,
+    session_ids: SessionIds,
+    prep: Prep,
+    connections: Connections,
+    containers: ContainerManager,
+    min_timeout_ms: i32,
+    max_timeout_ms: i32,
+    multi_read_limit: usize,
+}
+
+impl Standalone {
+    /// An empty tree. `seed` keys the hash tables.
+    pub(crate) fn new(config: &ServerConfig, now: Mono, wall_ms: i64, seed: u64) -> Self {
+        let hashing = SeededState(seed);
+        let tree = DataTree::new(hashing);
+        Self {
+            prep: Prep::new(config, hashing, tree.last_processed()),
+            tree,
+            watches: Watches::new(hashing),
+            sessions: Sessions::new(config.tick_time),
+            session_ids: SessionIds::new(SERVER_ID, wall_ms),
+            connections: Connections::new(Schemes::new(config)),
+            containers: ContainerManager::new(config, now),
+            min_timeout_ms: millis(config.min_session_timeout),
+            max_timeout_ms: millis(config.max_session_timeout),
+            multi_read_limit: config.outbox_limit_bytes,
+        }
+    }
+
+    /// A connection has been accepted.
+    pub(crate) fn handle_accepted(&mut self, conn: ConnId, peer: SocketAddr) {
+        self.connections.add(conn, peer);
+    }
+
+    /// A whole frame's payload has arrived: the first one of a connection is its
+    /// ConnectRequest. Frames of a connection that is closing, or unknown, are ignored.
+    pub(crate) fn handle_frame(&mut self, conn: ConnId, frame: &Bytes, now: Mono, wall_ms: i64) {
+        let Some((connection, schemes)) = self.connections.get_mut(conn) else {
+            return;
+        };
+        match connection.handle_frame(frame, schemes) {
+            Received::Connect(request) => self.connect(conn, &request, now, wall_ms),
+            Received::Request(request) => self.request(conn, request, now, wall_ms),
+            Received::Handled => {}
+        }
+        self.settle(conn);
+    }
+
+    /// The socket is gone. Watches go with it; the session lives on.
+    pub(crate) fn handle_closed(&mut self, conn: ConnId) {
+        if let Some(connection) = self.connections.remove(conn) {
+            self.watches.remove_conn(conn);
+            self.sessions.disconnect(connection.session(), conn);
+        }
+    }
+
+    /// Expires sessions and reaps containers and TTL znodes that are due.
+    pub(crate) fn handle_timeout(&mut self, now: Mono, wall_ms: i64) {
+        for session in self.sessions.take_expired(now) {
+            info!(%session, "session expired");
+            self.end_session(session, wall_ms);
+        }
+        while let Some(path) = self.containers.poll(now, wall_ms, &self.tree) {
+            debug!(%path, "reaping");
+            let world = world(&self.tree, &self.sessions, &self.connections, wall_ms);
+            let txn = self.prep.delete_container(&path, world);
+            self.apply(txn);
+        }
+    }
+
+    /// The server serves again after a stop: every session gets its full timeout,
+    /// as after loading them from disk. Connections must have been closed before.
+    pub(crate) fn handle_restarted(&mut self, now: Mono) {
+        self.sessions.restart_timers(now);
+        self.containers.restart(now);
+    }
+
+    /// When to call `handle_timeout` next.
+    pub(crate) fn poll_timeout(&self) -> Option<Mono> {
+        let reaping = self.containers.next_timeout();
+        let expiry = self.sessions.next_expiry();
+        Some(expiry.map_or(reaping, |expiry| expiry.min(reaping)))
+    }
+
+    /// The next thing to do.
+    pub(crate) fn poll_output(&mut self) -> Option<Output> {
+        self.connections.poll_output()
+    }
+
+    /// Ends a session as its expiry would. False if there is no such session.
+    pub(crate) fn expire_session(&mut self, session: SessionId, wall_ms: i64) -> bool {
+        let is_open = self.sessions.set_closing(session);
+        if is_open {
+            info!(%session, "session expired by request");
+            self.end_session(session, wall_ms);
+        }
+        is_open
+    }
+}
+
+/// Sessions.
+impl Standalone {
+    fn connect(&mut self, conn: ConnId, request: &ConnectRequest, now: Mono, wall_ms: i64) {
+        let ours = self.tree.last_processed();
+        if request.last_zxid_seen > ours {
+            let seen = request.last_zxid_seen;
+            info!(%seen, %ours, "refusing a client that has seen more than this server");
+            self.close(conn);
+            return;
+        }
+        let timeout_ms = request
+            .timeout_ms
+            .clamp(self.min_timeout_ms, self.max_timeout_ms);
+        let read_only = request.read_only;
+        let session = if request.session_id == SessionId::NONE {
+            Some(self.create_session(conn, timeout_ms, now, wall_ms))
+        } else {
+            self.renew_session(conn, request, timeout_ms, now)
+        };
+        let Some((connection, _)) = self.connections.get_mut(conn) else {
+            return;
+        };
+        match session {
+            Some(session) => connection.establish(session, timeout_ms, read_only),
+            None => connection.refuse(read_only),
+        }
+    }
+
+    fn create_session(
+        &mut self,
+        conn: ConnId,
+        timeout_ms: i32,
+        now: Mono,
+        wall_ms: i64,
+    ) -> SessionId {
+        let session = self.session_ids.next();
+        self.sessions.add(session, timeout_ms, conn, now);
+        let world = world(&self.tree, &self.sessions, &self.connections, wall_ms);
+        let who = Requester::anonymous(session, Xid(0));
+        let txn = self.prep.create_session(timeout_ms, who, world);
+        self.apply(txn);
+        debug!(%session, timeout_ms, "session created");
+        session
+    }
+
+    /// `None` if the session is gone or the password is wrong. The connection that
+    /// spoke for the session so far is closed in any case, as Apache does.
+    fn renew_session(
+        &mut self,
+        conn: ConnId,
+        request: &ConnectRequest,
+        timeout_ms: i32,
+        now: Mono,
+    ) -> Option<SessionId> {
+        let session = request.session_id;
+        if let Some(old) = self.sessions.conn(session) {
+            self.close(old);
+        }
+        let is_valid = request.password == password(session)
+            && self.sessions.renew(session, timeout_ms, conn, now);
+        debug!(%session, is_valid, "session to be renewed");
+        is_valid.then_some(session)
+    }
+
+    fn close_session(&mut self, conn: ConnId, request: &Request<'_>, wall_ms: i64) {
+        let (session, xid) = (request.session, request.xid);
+        self.sessions.set_closing(session);
+        let zxid = self.apply_close(session, xid, wall_ms);
+        if let Some((connection, _)) = self.connections.get_mut(conn) {
+            connection.reply(xid, zxid, ErrorCode::Ok, &());
+            connection.answered(last_op(OpCode::CloseSession), xid, zxid);
+            connection.close();
+        }
+        debug!(%session, "session closed");
+    }
+
+    /// Ends a session that is closing already. Its connection goes first and hears
+    /// nothing of it.
+    fn end_session(&mut self, session: SessionId, wall_ms: i64) {
+        if let Some(conn) = self.sessions.conn(session) {
+            self.close(conn);
+        }
+        self.apply_close(session, Xid(0), wall_ms);
+    }
+
+    fn apply_close(&mut self, session: SessionId, cxid: Xid, wall_ms: i64) -> Zxid {
+        let world = world(&self.tree, &self.sessions, &self.connections, wall_ms);
+        let who = Requester::anonymous(session, cxid);
+        let txn = self.prep.close_session(who, world);
+        self.apply(txn);
+        self.sessions.remove(session);
+        self.tree.last_processed()
+    }
+}
+
+/// What everything else is made of.
+impl Standalone {
+    fn apply(&mut self, txn: Txn) -> Applied {
+        let zxid = txn.header.zxid;
+        let applied = apply(
+            txn,
+            &mut self.tree,
+            &mut self.watches,
+            &mut self.connections,
+        );
+        self.prep.applied(zxid);
+        applied
+    }
+
+    /// Closes a connection for a reason that lies outside of it.
+    fn close(&mut self, conn: ConnId) {
+        if let Some((connection, _)) = self.connections.get_mut(conn) {
+            connection.close();
+        }
+        self.settle(conn);
+    }
+
+    /// After a connection was acted upon: one that is closing has no watches and
+    /// speaks for no session.
+    fn settle(&mut self, conn: ConnId) {
+        let Some(connection) = self.connections.get(conn) else {
+            return;
+        };
+        if connection.is_closing() {
+            self.watches.remove_conn(conn);
+            self.sessions.disconnect(connection.session(), conn);
+        }
+        self.connections.mark_ready(conn);
+    }
+}
+
+fn world<'w>(
+    tree: &'w DataTree,
+    sessions: &'w Sessions,
+    connections: &'w Connections,
+    time_ms: i64,
+) -> World<'w> {
+    World {
+        tree,
+        sessions,
+        schemes: connections.schemes(),
+        time_ms,
+    }
+}
+
+/// Session timeouts travel as `i32` of milliseconds, which the configuration has
+/// checked.
+fn millis(timeout: std::time::Duration) -> i32 {
+    i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
+}

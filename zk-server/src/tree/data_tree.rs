@@ -1,0 +1,324 @@
+//! The tree: every znode by its full path.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use zk_proto::{Acl, ErrorCode, SessionId, Stat, Zxid};
+
+use super::acl::{AclCache, AclList, open_acl};
+use super::ephemerals::Ephemerals;
+use super::hashing::SeededState;
+use super::quota::{LIMIT_NODE, QUOTA_ROOT, QuotaPrefixes, QuotaText, USAGE_NODE, usage_path};
+use super::znode::{EphemeralType, StatPersisted, Znode};
+use crate::txn::{CreateTxn, SetAclTxn, SetDataTxn, TxnHeader};
+
+const ROOT: &str = "/";
+const PROC: &str = "/zookeeper";
+const CONFIG: &str = "/zookeeper/config";
+
+/// All znodes of a server.
+#[derive(Debug)]
+pub(crate) struct DataTree {
+    nodes: HashMap<Arc<str>, Znode, SeededState>,
+    acls: AclCache,
+    ephemerals: Ephemerals,
+    quotas: QuotaPrefixes,
+    last_processed: Zxid,
+    /// Bytes of paths and data.
+    data_size: u64,
+}
+
+/// A znode has been created.
+#[derive(Debug)]
+pub(crate) struct Created {
+    pub(crate) stat: Stat,
+    pub(crate) acl: AclList,
+    pub(crate) parent_acl: AclList,
+}
+
+/// A znode has been deleted.
+#[derive(Debug)]
+pub(crate) struct Deleted {
+    pub(crate) acl: AclList,
+    pub(crate) parent_acl: AclList,
+}
+
+/// The root's other name, the empty path, becomes the usual one.
+pub(crate) fn normalized(path: &str) -> &str {
+    if path.is_empty() { ROOT } else { path }
+}
+
+/// Parent and name; the parent of `/a` is the root. `None` without a slash.
+fn split(path: &str) -> Option<(&str, &str)> {
+    let (parent, name) = path.rsplit_once('/')?;
+    Some((normalized(parent), name))
+}
+
+impl DataTree {
+    /// A fresh tree: the four built-in znodes, made by no transaction.
+    pub(crate) fn new(hashing: SeededState) -> Self {
+        let mut tree = Self {
+            nodes: HashMap::with_hasher(hashing),
+            acls: AclCache::new(hashing),
+            ephemerals: Ephemerals::default(),
+            quotas: QuotaPrefixes::default(),
+            last_processed: Zxid::ZERO,
+            data_size: 0,
+        };
+        for path in [ROOT, PROC, QUOTA_ROOT] {
+            tree.add_built_in(path, open_acl(), 0);
+        }
+        // Readable by all and writable by none (ZOOKEEPER-2014); Apache sets this
+        // ACL with version −1, and clients can see that.
+        tree.add_built_in(CONFIG, Arc::from([Acl::read_only()]), -1);
+        tree
+    }
+
+    fn add_built_in(&mut self, path: &str, acl: AclList, aversion: i32) {
+        let acl = self.acls.add_usage(acl);
+        let mut stat = StatPersisted::created(Zxid::ZERO, 0, EphemeralType::Void);
+        stat.aversion = aversion;
+        if let Some((parent, name)) = split(path)
+            && let Some(parent) = self.nodes.get_mut(parent)
+        {
+            parent.children.insert(name.into());
+        }
+        let node = Znode::new(Some(Box::default()), acl, stat);
+        self.data_size += path.len() as u64;
+        self.nodes.insert(path.into(), node);
+    }
+
+    /// Whether the znode belongs to the server and cannot be deleted.
+    pub(crate) fn is_special(path: &str) -> bool {
+        matches!(path, ROOT | PROC | QUOTA_ROOT | CONFIG)
+    }
+
+    /// The znode at `path`; the empty path is the root, any other text that is no
+    /// path names nothing.
+    pub(crate) fn node(&self, path: &str) -> Option<&Znode> {
+        self.nodes.get(normalized(path))
+    }
+
+    /// The last transaction applied.
+    pub(crate) fn last_processed(&self) -> Zxid {
+        self.last_processed
+    }
+
+    /// A transaction has been applied as a whole.
+    pub(crate) fn set_last_processed(&mut self, zxid: Zxid) {
+        self.last_processed = self.last_processed.max(zxid);
+    }
+
+    /// Znodes, the root counted under both its names, as Apache does.
+    pub(crate) fn node_count(&self) -> usize {
+        self.nodes.len() + 1
+    }
+
+    /// Bytes of paths and data.
+    pub(crate) fn data_size(&self) -> u64 {
+        self.data_size
+    }
+
+    /// Ephemerals, containers and TTL znodes.
+    pub(crate) fn ephemerals(&self) -> &Ephemerals {
+        &self.ephemerals
+    }
+
+    /// Descendants of the znode at `path`. Apache counts keys with a prefix, and
+    /// so under the root's empty name it counts the root too.
+    pub(crate) fn all_children_number(&self, path: &str) -> usize {
+        match path {
+            ROOT => self.nodes.len() - 1,
+            "" => self.nodes.len(),
+            path => self.subtree(path).count() - 1,
+        }
+    }
+
+    /// The znodes at and below `path`, if there is one.
+    fn subtree(&self, path: &str) -> impl Iterator<Item = &Znode> {
+        let mut waiting: Vec<String> = vec![normalized(path).to_owned()];
+        std::iter::from_fn(move || {
+            loop {
+                let path = waiting.pop()?;
+                if let Some(node) = self.node(&path) {
+                    let children = node.children.iter();
+                    waiting.extend(children.map(|name| zk_proto::path::join(&path, name)));
+                    return Some(node);
+                }
+            }
+        })
+    }
+
+    /// The nearest subtree with a quota that contains `path`.
+    pub(crate) fn quota_prefix(&self, path: &str) -> Option<&str> {
+        self.quotas.max_prefix(path)
+    }
+
+    /// Creates a znode.
+    ///
+    /// # Errors
+    ///
+    /// As Apache's, when the transaction does not fit the tree, which prep rules out.
+    pub(crate) fn create(
+        &mut self,
+        txn: CreateTxn,
+        header: &TxnHeader,
+    ) -> Result<Created, ErrorCode> {
+        let CreateTxn { path, data, .. } = txn;
+        let (parent_path, name) = split(&path).ok_or(ErrorCode::NoNode)?;
+        if self.nodes.contains_key(&*path) {
+            return Err(ErrorCode::NodeExists);
+        }
+        let parent = self.nodes.get_mut(parent_path).ok_or(ErrorCode::NoNode)?;
+        // Past 2³¹−1 the counter would fall back: it and pzxid then stand still.
+        if txn.parent_cversion > parent.stat.cversion {
+            parent.stat.cversion = txn.parent_cversion;
+            parent.stat.pzxid = header.zxid;
+        }
+        parent.children.insert(name.into());
+        let parent_acl = Arc::clone(&parent.acl);
+
+        let acl = self.acls.add_usage(txn.acl);
+        let stat = StatPersisted::created(header.zxid, header.time_ms, txn.ephemeral);
+        let node = Znode::new(data, Arc::clone(&acl), stat);
+        let (bytes, stat) = (node.data_len(), node.client_stat());
+        self.data_size += (path.len() + bytes) as u64;
+        self.ephemerals.add(&path, txn.ephemeral);
+        self.nodes.insert(Arc::clone(&path), node);
+        self.quota_node_created(parent_path, name);
+        self.use_quota(&path, 1, signed(bytes));
+        Ok(Created {
+            stat,
+            acl,
+            parent_acl,
+        })
+    }
+
+    /// Deletes a znode.
+    ///
+    /// # Errors
+    ///
+    /// `NoNode`, which prep rules out.
+    pub(crate) fn delete(&mut self, path: &str, header: &TxnHeader) -> Result<Deleted, ErrorCode> {
+        let (parent_path, name) = split(path).ok_or(ErrorCode::NoNode)?;
+        let parent = self.nodes.get_mut(parent_path).ok_or(ErrorCode::NoNode)?;
+        parent.children.remove(name);
+        parent.stat.pzxid = parent.stat.pzxid.max(header.zxid);
+        let parent_acl = Arc::clone(&parent.acl);
+
+        let node = self.nodes.remove(path).ok_or(ErrorCode::NoNode)?;
+        self.acls.remove_usage(&node.acl);
+        self.data_size -= (path.len() + node.data_len()) as u64;
+        self.ephemerals.remove(path, node.stat.ephemeral);
+        self.quota_node_deleted(parent_path, name);
+        self.use_quota(path, -1, -signed(node.data_len()));
+        Ok(Deleted {
+            acl: node.acl,
+            parent_acl,
+        })
+    }
+
+    /// Replaces a znode's data; returns its new metadata and its ACL.
+    ///
+    /// # Errors
+    ///
+    /// `NoNode`, which prep rules out.
+    pub(crate) fn set_data(
+        &mut self,
+        txn: SetDataTxn,
+        header: &TxnHeader,
+    ) -> Result<(Stat, AclList), ErrorCode> {
+        let node = self.nodes.get_mut(&*txn.path).ok_or(ErrorCode::NoNode)?;
+        let before = node.data_len();
+        node.data = txn.data;
+        node.stat.version = txn.version;
+        node.stat.mzxid = header.zxid;
+        node.stat.mtime = header.time_ms;
+        let after = node.data_len();
+        let answer = (node.client_stat(), Arc::clone(&node.acl));
+        self.data_size = self.data_size - before as u64 + after as u64;
+        self.use_quota(&txn.path, 0, signed(after) - signed(before));
+        Ok(answer)
+    }
+
+    /// Replaces a znode's ACL. Neither `mzxid` nor `mtime` move, no watch fires.
+    ///
+    /// # Errors
+    ///
+    /// `NoNode`, which prep rules out.
+    pub(crate) fn set_acl(&mut self, txn: SetAclTxn) -> Result<Stat, ErrorCode> {
+        let node = self.nodes.get_mut(&*txn.path).ok_or(ErrorCode::NoNode)?;
+        let acl = self.acls.add_usage(txn.acl);
+        self.acls.remove_usage(&node.acl);
+        node.acl = acl;
+        node.stat.aversion = txn.aversion;
+        Ok(node.client_stat())
+    }
+
+    /// The session has ended: forgets it, and tells what it still owns.
+    pub(crate) fn remove_session(&mut self, session: SessionId) -> BTreeSet<Arc<str>> {
+        self.ephemerals.remove_session(session)
+    }
+
+    /// A limits znode starts accounting for its subtree, a usage znode starts
+    /// from what is there.
+    fn quota_node_created(&mut self, parent: &str, name: &str) {
+        let Some(prefix) = parent.strip_prefix(QUOTA_ROOT) else {
+            return;
+        };
+        match name {
+            LIMIT_NODE => self.quotas.add(prefix),
+            USAGE_NODE => self.count_usage(prefix),
+            _ => {}
+        }
+    }
+
+    fn quota_node_deleted(&mut self, parent: &str, name: &str) {
+        if name == LIMIT_NODE
+            && let Some(prefix) = parent.strip_prefix(QUOTA_ROOT)
+        {
+            self.quotas.remove(prefix);
+        }
+    }
+
+    fn count_usage(&mut self, prefix: &str) {
+        let (mut count, mut bytes) = (0, 0);
+        for node in self.subtree(prefix) {
+            count += 1;
+            bytes += signed(node.data_len());
+        }
+        self.write_usage(prefix, &QuotaText::usage(count, bytes));
+    }
+
+    /// Books a change below a quota. Usage that a client has overwritten with
+    /// something else starts anew; Apache's server dies of it.
+    fn use_quota(&mut self, path: &str, count: i64, bytes: i64) {
+        let Some(prefix) = self.quotas.max_prefix(path) else {
+            return;
+        };
+        let Some(node) = self.node(&usage_path(prefix)) else {
+            return;
+        };
+        let usage = QuotaText::parse(node.data.as_deref()).unwrap_or_default();
+        let prefix = prefix.to_owned();
+        self.write_usage(&prefix, &usage.plus(count, bytes));
+    }
+
+    /// Silently: no version, no zxid, no watch.
+    fn write_usage(&mut self, prefix: &str, usage: &QuotaText) {
+        let Some(node) = self.nodes.get_mut(usage_path(prefix).as_str()) else {
+            return;
+        };
+        let before = node.data_len();
+        node.data = Some(usage.to_string().into_bytes().into_boxed_slice());
+        self.data_size = self.data_size - before as u64 + node.data_len() as u64;
+    }
+}
+
+/// Sizes of what is in memory are far below 2⁶³.
+fn signed(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! The `zk-server` command as a process.
+#![cfg(unix)]
+#![expect(clippy::disallowed_methods, reason = "a process is outside of any Env")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use zk_env::TokioEnv;
+use zk_server::four_letter_word;
+
+/// Far more than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn zk_server() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zk-server"));
+    command.env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+/// A configuration file of its own, gone with the value.
+struct Config(PathBuf);
+
+impl Config {
+    fn new(name: &str, text: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.cfg"));
+        fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    /// A server on a port the system chooses.
+    fn any_port(name: &str, more: &str) -> Self {
+        let text = "clientPortAddress=127.0.0.1\nclientPort=0\ndataDir=/nowhere\n";
+        Self::new(name, &format!("{text}{more}"))
+    }
+}
+
+impl Drop for Config {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// A server process, killed with the value.
+struct Process {
+    child: Child,
+    /// What it has logged up to the line that says where it listens.
+    log: String,
+    addr: SocketAddr,
+}
+
+impl Process {
+    /// Starts it and waits until it serves.
+    fn start(config: &Config) -> Self {
+        let mut command = zk_server();
+        command.arg("start-foreground").arg(&config.0);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let (mut log, mut addr) = (String::new(), None);
+        let mut lines = BufReader::new(stderr);
+        while addr.is_none() {
+            let start = log.len();
+            assert!(lines.read_line(&mut log).unwrap() > 0, "it ended: {log}");
+            addr = listening(&log[start..]);
+        }
+        // Read on, so that the pipe never fills.
+        std::thread::spawn(move || lines.read_to_end(&mut Vec::new()));
+        let addr = addr.unwrap();
+        Self { child, log, addr }
+    }
+
+    fn ask(&self, word: &str) -> String {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(async {
+            let env = TokioEnv::new();
+            four_letter_word(&*env, self.addr, word, PATIENCE)
+                .await
+                .unwrap()
+        })
+    }
+
+    /// Sends a signal and waits for the end; whether it was a clean one, and how
+    /// long it took.
+    fn end_by(&mut self, signal: &str) -> (bool, Duration) {
+        let start = Instant::now();
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-s", signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        (self.child.wait().unwrap().success(), start.elapsed())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The address in the line that says that the server has started.
+fn listening(line: &str) -> Option<SocketAddr> {
+    let (_, addr) = line.split_once("server started addr=")?;
+    addr.trim_end().parse().ok()
+}
+
+fn output(command: &mut Command) -> Output {
+    command.output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn it_serves_until_sigterm_and_says_that_nothing_is_stored() {
+    let config = Config::any_port("serves", "admin.serverPort=8080\nfooBar=1\n");
+    let mut process = Process::start(&config);
+    assert!(process.ask("srvr").contains("Mode: standalone\n"));
+    assert!(process.ask("ruok").contains("not in the whitelist"));
+    assert!(process.log.contains("nothing is stored"), "{}", process.log);
+    assert!(
+        process.log.contains("unknown key fooBar"),
+        "{}",
+        process.log
+    );
+    let (clean, took) = process.end_by("TERM");
+    assert!(clean && took < Duration::from_secs(5), "{took:?}");
+}
+
+#[test]
+fn it_stops_on_sigint_with_clients_connected() {
+    let config = Config::any_port("sigint", "");
+    let mut process = Process::start(&config);
+    let mut idle = std::net::TcpStream::connect(process.addr).unwrap();
+    assert!(process.ask("srvr").contains("Connections: 2\n"));
+    let (clean, took) = process.end_by("INT");
+    assert!(clean && took < Duration::from_secs(5), "{took:?}");
+    assert_eq!(idle.read(&mut [0; 8]).unwrap_or(0), 0);
+}
+
+#[test]
+fn status_tells_the_mode_of_a_running_server() {
+    let config = Config::any_port("status", "");
+    let mut process = Process::start(&config);
+    let port = process.addr.port();
+    let text_of = |port| format!("clientPortAddress=127.0.0.1\nclientPort={port}\ndataDir=/d\n");
+    let asked = Config::new("status-asked", &text_of(port));
+    let running = output(zk_server().arg("status").arg(&asked.0));
+    assert!(running.status.success());
+    let expected = format!(
+        "Client port found: {port}. Client address: 127.0.0.1. Client SSL: false.\n\
+         Mode: standalone\n"
+    );
+    assert_eq!(text(&running.stdout), expected);
+
+    assert!(process.end_by("TERM").0);
+    let stopped = output(zk_server().arg("status").arg(&asked.0));
+    assert_eq!(stopped.status.code(), Some(1));
+    assert!(text(&stopped.stdout).ends_with("It is probably not running.\n"));
+}
+
+#[test]
+fn a_wrong_configuration_gives_one_clear_line() {
+    let cases = [
+        (
+            "tick",
+            "tickTime=0\n",
+            "tickTime is 0, allowed: whole numbers from 1 to 2147483647",
+        ),
+        (
+            "bool",
+            "enforceQuota=1\n",
+            "enforceQuota is 1, allowed: true, false",
+        ),
+        (
+            "ensemble",
+            "server.1=a:1:2\nserver.2=b:1:2\n",
+            "server.1, server.2: ensembles are not supported yet, only a standalone server is",
+        ),
+    ];
+    for (name, more, expected) in cases {
+        let config = Config::any_port(&format!("wrong-{name}"), more);
+        let refused = output(zk_server().arg("start-foreground").arg(&config.0));
+        assert_eq!(refused.status.code(), Some(1));
+        let line = format!("zk-server: {}: {expected}\n", config.0.display());
+        assert_eq!(text(&refused.stderr), line);
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let refused = output(zk_server().args(["start-foreground", "no/such/zoo.cfg"]));
+    assert_eq!(refused.status.code(), Some(1));
+    let line = text(&refused.stderr);
+    assert!(line.starts_with("zk-server: no/such/zoo.cfg: "), "{line}");
+    assert_eq!(line.lines().count(), 1);
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap();
+    let config = format!(
+        "clientPortAddress=127.0.0.1\nclientPort={}\ndataDir=/d\n",
+        addr.port()
+    );
+    let config = Config::new("in-use", &config);
+    let mut command = zk_server();
+    command.env("RUST_LOG", "error");
+    let refused = output(command.arg("start-foreground").arg(&config.0));
+    assert_eq!(refused.status.code(), Some(1));
+    let line = text(&refused.stderr);
+    assert!(
+        line.contains("cannot listen: ") && line.contains(&addr.to_string()),
+        "{line}"
+    );
+    assert_eq!(line.lines().count(), 1);
+}
+
+#[test]
+fn the_version_is_told() {
+    let version = output(zk_server().arg("--version"));
+    let expected = concat!("zk-server ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(text(&version.stdout), expected);
+}
