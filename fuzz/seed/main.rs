@@ -1,0 +1,157 @@
+//! Writes the seeds of the corpus from the captured frames in `zk-proto/testdata`.
+//! Inputs that a fuzzer found, or that broke something, are left alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::{fs, io};
+
+#[path = "../../zk-proto/tests/fixtures/fixture_file.rs"]
+mod fixture_file;
+
+use fixture_file::{Direction, Fixture};
+
+/// Seeds start with this, in contrast to inputs that a fuzzer named.
+const PREFIX: &str = "seed-";
+
+/// Seeds of one record. More add bytes, not paths through the decoder.
+const PER_RECORD: usize = 3;
+
+fn main() -> io::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let testdata = root.join("zk-proto/testdata");
+    let fixtures: Vec<_> = fixture_file::FILES
+        .iter()
+        .rev()
+        .flat_map(|file| fixture_file::read(&testdata, file))
+        .collect();
+    write(&root.join("fuzz/corpus/frames"), frames(&fixtures))?;
+    write(&root.join("fuzz/corpus/records"), records(&fixtures))?;
+    write(&root.join("fuzz/corpus/server"), server(&fixtures))
+}
+
+/// Replaces a target's seeds.
+fn write(corpus: &Path, seeds: BTreeMap<String, Vec<u8>>) -> io::Result<()> {
+    fs::create_dir_all(corpus)?;
+    for old in fs::read_dir(corpus)? {
+        let old = old?;
+        if old.file_name().to_string_lossy().starts_with(PREFIX) {
+            fs::remove_file(old.path())?;
+        }
+    }
+    for (name, input) in &seeds {
+        fs::write(
+            corpus.join(format!("{PREFIX}{}", name.replace('/', "-"))),
+            input,
+        )?;
+    }
+    println!("{}: {} seeds", corpus.display(), seeds.len());
+    Ok(())
+}
+
+/// F1: streams of a few frames each, behind the two bytes for limit and pieces.
+fn frames(fixtures: &[Fixture]) -> BTreeMap<String, Vec<u8>> {
+    let appendix = |direction| -> Vec<u8> {
+        let frames = fixtures.iter().filter(|fixture| {
+            fixture.place.starts_with("appendix-a") && fixture.direction == direction
+        });
+        frames.flat_map(|fixture| fixture.frame.clone()).collect()
+    };
+    let requests = appendix(Direction::Request);
+    let replies = appendix(Direction::Reply);
+    let seed = |limit: u8, stream: &[u8]| [&[limit, 7], stream].concat();
+    BTreeMap::from([
+        ("requests".to_owned(), seed(0xff, &requests)),
+        ("replies".to_owned(), seed(0xff, &replies)),
+        ("over-the-limit".to_owned(), seed(2, &requests)),
+        (
+            "cut-off".to_owned(),
+            seed(0xff, &requests[..requests.len() - 3]),
+        ),
+        (
+            "at-the-limit".to_owned(),
+            seed(1, &[&[0, 0, 0, 16], &[9; 16][..]].concat()),
+        ),
+        ("empty-frames".to_owned(), seed(1, &[0; 12])),
+        (
+            "negative".to_owned(),
+            seed(0xff, &[0, 0, 0, 1, 9, 0xff, 0xff, 0xff, 0xff]),
+        ),
+    ])
+}
+
+/// F2: bodies of every record, a few of each.
+fn records(fixtures: &[Fixture]) -> BTreeMap<String, Vec<u8>> {
+    let mut seen = BTreeSet::new();
+    let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut seeds = BTreeMap::new();
+    for fixture in fixtures {
+        let body = fixture.frame[header_len(fixture)..].to_vec();
+        let taken = taken.entry(&fixture.record).or_default();
+        if *taken < PER_RECORD && !body.is_empty() && seen.insert(body.clone()) {
+            *taken += 1;
+            seeds.insert(format!("{}-{}", fixture.record, fixture.name), body);
+        }
+    }
+    seeds
+}
+
+/// F3: what one connection after the other sent to Apache 3.9.5, as one step each;
+/// and two connections with steps of all kinds.
+fn server(fixtures: &[Fixture]) -> BTreeMap<String, Vec<u8>> {
+    const VANISH: u8 = 3;
+    const WAIT: u8 = 6;
+
+    let mut connections: Vec<(&str, Vec<u8>)> = Vec::new();
+    let requests = fixtures.iter().filter(|fixture| {
+        fixture.place.starts_with("apache-3.9.5") && fixture.direction == Direction::Request
+    });
+    for request in requests {
+        if request.record == "ConnectRequest" {
+            connections.push((&request.name, Vec::new()));
+        }
+        if let Some((_, stream)) = connections.last_mut() {
+            stream.extend(&request.frame);
+        }
+    }
+    let mut seeds: BTreeMap<_, _> = connections
+        .iter()
+        .map(|(name, stream)| ((*name).to_owned(), send(0, stream)))
+        .collect();
+    let of = |name| {
+        &connections
+            .iter()
+            .find(|(n, _)| *n == name)
+            .expect("it was captured")
+            .1
+    };
+    let (watches, nodes) = (of("connect/for-watches"), of("connect/for-nodes"));
+    let several = [
+        send(0, &nodes[..nodes.len() / 2]),
+        send(1, watches),
+        vec![WAIT, 20],
+        send(0, &nodes[nodes.len() / 2..]),
+        vec![VANISH, WAIT, 250, VANISH + 1],
+        send(0, watches),
+    ];
+    seeds.insert("several".to_owned(), several.concat());
+    seeds
+}
+
+/// A step of the server's target: bytes for a connection.
+fn send(slot: u8, bytes: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(bytes.len()).expect("a stream that fits a step");
+    [&[slot], &length.to_be_bytes()[..], bytes].concat()
+}
+
+/// Bytes of length word and header in front of a body.
+fn header_len(fixture: &Fixture) -> usize {
+    const LENGTH_WORD: usize = 4;
+    const REQUEST_HEADER: usize = 8;
+    const REPLY_HEADER: usize = 16;
+    LENGTH_WORD
+        + match (&*fixture.record, fixture.direction) {
+            ("ConnectRequest" | "ConnectResponse", _) => 0,
+            (_, Direction::Request) => REQUEST_HEADER,
+            (_, Direction::Reply | Direction::Event) => REPLY_HEADER,
+        }
+}
