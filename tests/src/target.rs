@@ -1,0 +1,191 @@
+//! What the tests run against.
+
+use std::env;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::runtime;
+use zk_client::{Client, ClientBuilder};
+use zk_env::{Env, TokioEnv};
+use zk_proto::ErrorCode;
+use zk_server::Server;
+
+use crate::raw_session::{RawSession, end_session};
+use crate::versions::{Feature, Version};
+use crate::wait::within;
+
+/// Names the ensemble to test, as a connect string without chroot.
+const CONNECT: &str = "ZK_TEST_CONNECT";
+
+/// When set and not empty, tests that repeat something do it less often.
+const SHORT: &str = "ZK_TEST_SHORT";
+
+/// Asked for by clients of tests that do not care: no test machine stalls so
+/// long that a session expires by accident.
+pub const SESSION_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Whether the tests run against an ensemble that is not ours.
+pub fn is_foreign() -> bool {
+    foreign_hosts().is_some()
+}
+
+fn foreign_hosts() -> Option<String> {
+    env::var(CONNECT).ok().filter(|hosts| !hosts.is_empty())
+}
+
+/// `full` repetitions, or `short` if the environment asks for a short run.
+pub fn repetitions(full: usize, short: usize) -> usize {
+    match env::var_os(SHORT) {
+        Some(value) if !value.is_empty() => short,
+        _ => full,
+    }
+}
+
+/// The server of one test: the bundled one, started for it, or the ensemble that
+/// `ZK_TEST_CONNECT` names. The test owns the subtree [`root`](Self::root), which
+/// exists and is empty; on an ensemble it is deleted at the end.
+#[derive(Debug)]
+pub struct Target {
+    server: Option<Server>,
+    hosts: String,
+    root: String,
+}
+
+impl Target {
+    /// Starts the server, if it is ours, and creates the test's subtree.
+    ///
+    /// # Panics
+    ///
+    /// If the server cannot be reached.
+    pub async fn start() -> Self {
+        match foreign_hosts() {
+            Some(hosts) => Self::prepare(None, hosts).await,
+            None => Self::bundled(Server::start().await.expect("the bundled server")).await,
+        }
+    }
+
+    /// A bundled server that the test has configured. For tests on the list
+    /// [`BUNDLED_ONLY`](crate::bundled_only::BUNDLED_ONLY).
+    pub async fn bundled(server: Server) -> Self {
+        let hosts = server.connect_string();
+        Self::prepare(Some(server), hosts).await
+    }
+
+    async fn prepare(server: Option<Server>, hosts: String) -> Self {
+        let root = unique_root();
+        let mut session = RawSession::open(&hosts).await.expect("a session");
+        let created = session.create(&root).await;
+        assert_eq!(created.expect("an answer"), ErrorCode::Ok, "{root}");
+        session.close().await.expect("the session's end");
+        Self {
+            server,
+            hosts,
+            root,
+        }
+    }
+
+    /// The bundled server, for tests that are for it alone.
+    ///
+    /// # Panics
+    ///
+    /// On a foreign ensemble.
+    pub fn server(&self) -> &Server {
+        self.server.as_ref().expect("a test for the bundled server")
+    }
+
+    /// The servers, `host:port,...`, for proxies and for sessions without chroot.
+    pub fn hosts(&self) -> &str {
+        &self.hosts
+    }
+
+    /// The test's own subtree, as a server path.
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// Servers and root as a connect string.
+    pub fn connect_string(&self) -> String {
+        self.through(&self.hosts)
+    }
+
+    /// The test's subtree by way of `host`, a proxy in front of this target.
+    pub fn through(&self, host: &str) -> String {
+        format!("{host}{}", self.root)
+    }
+
+    /// A client whose root is the test's subtree.
+    pub async fn client(&self) -> Client {
+        connect(self.builder()).await
+    }
+
+    /// A client whose root is the test's subtree, by way of `host`.
+    pub async fn client_through(&self, host: &str) -> Client {
+        connect(self.builder_through(host)).await
+    }
+
+    /// What [`client`](Self::client) starts from.
+    pub fn builder(&self) -> ClientBuilder {
+        self.builder_through(&self.hosts)
+    }
+
+    /// What [`client_through`](Self::client_through) starts from.
+    pub fn builder_through(&self, host: &str) -> ClientBuilder {
+        Client::builder(&self.through(host)).session_timeout(SESSION_TIMEOUT)
+    }
+
+    /// Whether the server under test does it.
+    pub fn has(&self, feature: Feature) -> bool {
+        Version::under_test().has(feature)
+    }
+
+    /// Ends the client's session behind its back, in a way that works with every
+    /// server: the client hears "expired" at its next handshake.
+    pub async fn expire(&self, client: &Client) {
+        end_session(&self.hosts, client.session_id(), &client.session_password()).await;
+    }
+}
+
+/// A session, waited for.
+///
+/// # Panics
+///
+/// If there is none.
+pub async fn connect(builder: ClientBuilder) -> Client {
+    within("a session", builder.connect()).await.expect("a session")
+}
+
+/// On a foreign ensemble, deletes what the test left behind, also when it has
+/// failed: with a runtime of its own, since the test's may be ending.
+impl Drop for Target {
+    fn drop(&mut self) {
+        if self.server.is_some() {
+            return;
+        }
+        let (hosts, root) = (self.hosts.clone(), self.root.clone());
+        let cleaner = std::thread::Builder::new().spawn(move || clean_up(&hosts, &root));
+        let cleaned = cleaner.map(std::thread::JoinHandle::join);
+        if !std::thread::panicking() {
+            assert!(matches!(cleaned, Ok(Ok(Ok(())))), "{}: {cleaned:?}", self.root);
+        }
+    }
+}
+
+fn clean_up(hosts: &str, root: &str) -> io::Result<()> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut session = RawSession::open(hosts).await?;
+        session.authenticate("digest", b"super:admin").await?;
+        session.delete_all(root).await?;
+        session.close().await
+    })
+}
+
+/// A name that no other test uses, of this run or another, on this machine or
+/// another.
+fn unique_root() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let run = TokioEnv::new().rng("root").next_u64();
+    format!("/zk-tests-{run:016x}-{count}")
+}

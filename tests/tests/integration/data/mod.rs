@@ -1,0 +1,5 @@
+//! Znodes: creating, reading, changing, deleting.
+
+mod basics;
+mod compound;
+mod modes;

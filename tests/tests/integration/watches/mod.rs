@@ -1,0 +1,6 @@
+//! Who hears of which change.
+
+mod one_shot;
+mod persistent;
+mod reconnected;
+mod watcher;
