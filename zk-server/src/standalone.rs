@@ -82,7 +82,7 @@ impl Standalone {
             tree,
             watches: Watches::new(hashing),
             sessions: Sessions::new(config.tick_time),
-            session_ids: SessionIds::new(SERVER_ID, wall_ms),
+            session_ids: SessionIds::new(SERVER_ID, id_origin(wall_ms, seed)),
             connections: Connections::new(Schemes::new(config)),
             containers: ContainerManager::new(config, now),
             min_timeout_ms: millis(config.min_session_timeout),
@@ -305,6 +305,16 @@ fn world<'w>(
         schemes: connections.schemes(),
         time_ms,
     }
+}
+
+/// The time from which session ids are made. Not the monotonic clock's, which may
+/// begin with the process: a server that starts anew with an empty tree must not hand
+/// out the ids that clients of the last one still hold. Shifted by up to a quarter of
+/// an hour, so that two servers do not share ids because a test started both in the
+/// same millisecond.
+const fn id_origin(wall_ms: i64, seed: u64) -> i64 {
+    const SHIFT_BITS: u32 = 20;
+    wall_ms.wrapping_add((seed >> (u64::BITS - SHIFT_BITS)) as i64)
 }
 
 /// Session timeouts travel as `i32` of milliseconds, which the configuration has

@@ -20,8 +20,13 @@ use crate::tree::WatchedEvent;
 /// More identities than anybody has; each one makes every check dearer.
 const MAX_IDENTITIES: usize = 1000;
 
-/// Bytes of output up to which the buffer is kept for the next one.
-const REUSED_OUTBOX: usize = 16 * 1024;
+/// Room made at once for output, a few usual answers.
+const OUTBOX_CHUNK: usize = 512;
+
+/// Bytes of output up to which the buffer is kept for the next one. Once its bytes
+/// have been written it serves again, and a connection that sends one request at a
+/// time costs no allocation for its answers.
+const REUSED_OUTBOX: usize = 4096;
 
 /// The server's end of one client connection.
 #[derive(Debug)]
@@ -262,6 +267,9 @@ impl Connection {
     }
 
     fn send(&mut self, payload: &impl Encode) {
+        if self.outbox.is_empty() {
+            self.outbox.reserve(OUTBOX_CHUNK);
+        }
         encode_frame(&mut self.outbox, payload);
         self.frames += 1;
     }

@@ -46,9 +46,13 @@ pub(super) struct CnxnTask {
     phase: Phase,
     timer: Box<dyn Timer>,
     armed: Mono,
-    /// The silence after which the connection is closed, and when that would be.
+    /// The silence after which the connection is closed.
     timeout: Duration,
+    /// When to look whether it was silent. Moved when it is reached, not with every
+    /// byte, which would cost a look at the clock each.
     idle_deadline: Mono,
+    /// Whether anything was written since that was last moved.
+    has_written: bool,
 }
 
 /// How far the connection is.
@@ -97,6 +101,7 @@ impl CnxnTask {
             armed: Mono::MAX,
             timeout,
             idle_deadline: shell.idle_deadline(now, timeout),
+            has_written: false,
             shell,
         }
     }
@@ -156,9 +161,7 @@ impl CnxnTask {
         let env = &self.shell.env;
         match self.writes.poll_write(&mut self.stream, cx, || env.now()) {
             Poll::Ready(Ok(progress)) => {
-                if progress {
-                    self.touch();
-                }
+                self.has_written |= progress;
                 Ok(progress)
             }
             Poll::Ready(Err(error)) => Err(error),
@@ -215,8 +218,10 @@ impl CnxnTask {
             .handle_frames(self.id, self.arrived, frame, following)
         {
             Turn::Handled { timeout } => {
-                self.timeout = timeout;
-                self.touch();
+                if timeout != self.timeout {
+                    self.timeout = timeout;
+                    self.idle_deadline = self.shell.idle_deadline(self.arrived, timeout);
+                }
                 Step::Again
             }
             Turn::Paused(frame) => {
@@ -235,7 +240,6 @@ impl CnxnTask {
             }
             Poll::Ready(Ok(_)) => {
                 self.arrived = self.shell.env.now();
-                self.touch();
                 Step::Again
             }
             Poll::Ready(Err(error)) => self.lost(&error),
@@ -285,12 +289,6 @@ impl CnxnTask {
         }
     }
 
-    /// The connection is alive.
-    fn touch(&mut self) {
-        let now = self.shell.env.now();
-        self.idle_deadline = self.shell.idle_deadline(now, self.timeout);
-    }
-
     /// Arranges to be woken by time or by the outbox. False if there is a reason
     /// to look again at once.
     fn sleep(&mut self, cx: &mut Context<'_>) -> bool {
@@ -317,7 +315,13 @@ impl CnxnTask {
         if self.timer.poll_expired(cx).is_pending() {
             return false;
         }
-        if self.shell.env.now() >= self.fatal_deadline() {
+        let now = self.shell.env.now();
+        if self.phase == Phase::Open && now >= self.idle_deadline {
+            let wrote = std::mem::take(&mut self.has_written);
+            let last_active = if wrote { now } else { self.arrived };
+            self.idle_deadline = self.shell.idle_deadline(last_active, self.timeout);
+        }
+        if now >= self.fatal_deadline() {
             tracing::debug!(peer = %self.peer, phase = ?self.phase, "connection timed out");
             if self.phase == Phase::Open {
                 self.shell.lock().stats.idle_connections_expired += 1;

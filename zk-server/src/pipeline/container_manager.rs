@@ -60,9 +60,7 @@ impl ContainerManager {
     pub(crate) fn poll(&mut self, now: Mono, wall_ms: i64, tree: &DataTree) -> Option<Arc<str>> {
         if self.candidates.is_empty() && self.next_check <= now {
             self.candidates = self.find(wall_ms, tree);
-            while self.next_check <= now {
-                self.next_check = self.next_check + self.check_interval;
-            }
+            self.next_check = now + self.check_interval;
         }
         if self.next_delete > now {
             return None;

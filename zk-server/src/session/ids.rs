@@ -13,10 +13,8 @@ pub(crate) struct SessionIds {
 }
 
 impl SessionIds {
-    /// Ids of the server `server_id`, of which the low byte counts. `start_ms` is
-    /// the wall clock's: Apache takes the machine's uptime, but our monotonic clock
-    /// may begin with the process, and a server that starts anew with an empty
-    /// tree must not hand out the ids that clients of the last one still hold.
+    /// Ids of the server `server_id`. `start_ms` has an arbitrary origin: Apache
+    /// takes the machine's uptime.
     pub(crate) const fn new(server_id: u8, start_ms: i64) -> Self {
         // A logical shift, so that the high byte is the server's (ZOOKEEPER-1622).
         let time = ((start_ms as u64) << 24) >> 8;

@@ -234,3 +234,15 @@ fn a_restart_keeps_tree_and_sessions_and_starts_their_timers_over() {
     assert_eq!(s.reconnect(&mut c).session_id, c.session);
     assert!(s.exists(&c, "/e", false).is_ok());
 }
+
+#[test]
+fn servers_that_start_together_do_not_share_session_ids() {
+    let config = config().build().unwrap();
+    let first_id = |seed| {
+        let mut s = Fixture::new();
+        s.server = Standalone::new(&config, s.now, s.wall_ms, seed);
+        s.client().session
+    };
+    assert_ne!(first_id(1 << 60), first_id(1 << 61));
+    assert_eq!(first_id(7), first_id(7));
+}
