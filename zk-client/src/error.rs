@@ -79,6 +79,17 @@ pub enum Error {
         /// Bytes allowed; `ClientBuilder::frame_limit` and the server's `jute.maxbuffer`.
         limit: usize,
     },
+    /// The answer is larger than this client accepts, and cost the connection; asking
+    /// again would cost the next. A write was applied.
+    #[error("{path}: answer of {size} bytes is over the limit of {limit}")]
+    ReplyTooLarge {
+        /// The path, as the caller gave it.
+        path: Box<str>,
+        /// Bytes of the answer's frame.
+        size: usize,
+        /// Bytes allowed; `ClientBuilder::reply_limit`.
+        limit: usize,
+    },
     /// A path that cannot name a znode; nothing was sent.
     #[error(transparent)]
     InvalidPath(#[from] PathError),
@@ -156,7 +167,7 @@ impl Error {
     pub const fn outcome(&self) -> Outcome {
         match self {
             Self::ConnectionLost { outcome } | Self::DeadlineExceeded { outcome, .. } => *outcome,
-            Self::BadReply(_) => Outcome::Applied,
+            Self::BadReply(_) | Self::ReplyTooLarge { .. } => Outcome::Applied,
             Self::Server { .. }
             | Self::Transaction { .. }
             | Self::EpochEnded
@@ -208,6 +219,28 @@ impl Error {
                 matches!(code, ErrorCode::SessionExpired | ErrorCode::UnknownSession)
             }
             _ => false,
+        }
+    }
+
+    /// The same, for a call that is known to have taken effect.
+    pub(crate) fn after_effect(self) -> Self {
+        let outcome = Outcome::Applied;
+        match self {
+            Self::DeadlineExceeded { deadline, .. } => Self::DeadlineExceeded { deadline, outcome },
+            Self::BadReply(_) => self,
+            _ => Self::ConnectionLost { outcome },
+        }
+    }
+
+    /// Names the path that only the caller's side knows.
+    pub(crate) fn about(self, asked: &str) -> Self {
+        match self {
+            Self::ReplyTooLarge { size, limit, .. } => Self::ReplyTooLarge {
+                path: asked.into(),
+                size,
+                limit,
+            },
+            other => other,
         }
     }
 

@@ -119,7 +119,9 @@ impl<T> Future for Reply<T> {
                 }
                 // The session answers every request before it goes.
                 let raw = ready!(Pin::new(answer).poll(cx)).unwrap_or(Err(Error::Closed));
-                let result = raw.and_then(|raw| read(raw, asked));
+                let result = raw
+                    .map_err(|error| error.about(&asked.path))
+                    .and_then(|raw| read(raw, asked));
                 self.state = State::Failed(None);
                 Poll::Ready(result)
             }

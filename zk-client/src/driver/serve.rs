@@ -8,7 +8,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::AsyncWrite;
 use tokio_util::io::poll_read_buf;
 use zk_env::BoxStream;
-use zk_proto::FrameDecoder;
+use zk_proto::{FrameDecoder, FrameError, Xid};
 
 use super::Driver;
 use super::connect::Connection;
@@ -131,6 +131,15 @@ impl Driver {
             match link.frames.decode(&mut link.input) {
                 Ok(Some(frame)) => session.handle_frame(now, &frame),
                 Ok(None) => return Ok(()),
+                Err(FrameError { length, limit }) if length > 0 => {
+                    // Whose reply it is stands right behind the length.
+                    if let Some(head) = link.input.first_chunk::<8>() {
+                        let [_, _, _, _, xid @ ..] = *head;
+                        let xid = Xid(i32::from_be_bytes(xid));
+                        session.handle_oversized_reply(xid, length.unsigned_abs() as usize, limit);
+                    }
+                    return Ok(());
+                }
                 Err(error) => return Err(Cause::BadBytes(error.to_string())),
             }
         }

@@ -29,11 +29,18 @@ impl Session {
             is_sent: false,
             waiting: vec![slot],
         });
-        let has_session = self.identity.id != SessionId::NONE;
-        if !has_session && matches!(self.phase, Phase::Down) {
+        let is_resuming =
+            self.identity.epoch == Epoch::default() && self.identity.id != SessionId::NONE;
+        if is_resuming || (!self.has_session() && matches!(self.phase, Phase::Down)) {
             self.end(Error::Closed, SessionState::Closed, closed());
         }
         answer
+    }
+
+    /// Whether there is a session to end: one that a server has granted, and did
+    /// not make up because it is read-only.
+    fn has_session(&self) -> bool {
+        self.identity.id != SessionId::NONE && !self.identity.is_makeshift
     }
 
     /// The connection is gone, or was dropped as asked. Everything unanswered fails
@@ -55,7 +62,7 @@ impl Session {
             .fail_all(cause.is_planned() || !was_serving, &mut self.outputs);
         if let Some(closing) = &mut self.closing {
             closing.is_sent = false;
-            if self.identity.id == SessionId::NONE {
+            if !self.has_session() {
                 return self.end(Error::Closed, SessionState::Closed, closed());
             }
         }
@@ -80,15 +87,14 @@ impl Session {
         self.identity.timeout = self.config.timeout;
         self.identity.last_zxid = Zxid::ZERO;
         self.identity.proof = None;
-        self.publish(SessionState::Expired { epoch });
+        let expired = SessionState::Expired { epoch };
         if self.closing.is_some() {
+            self.publish(expired);
             self.end(Error::Closed, SessionState::Closed, closed());
         } else if !self.config.new_session_after_expiry || epoch == Epoch::default() {
-            self.end(
-                Error::SessionExpired,
-                SessionState::Expired { epoch },
-                closed(),
-            );
+            self.end(Error::SessionExpired, expired, closed());
+        } else {
+            self.publish(expired);
         }
     }
 

@@ -30,6 +30,17 @@ pub(super) enum Step {
     },
 }
 
+impl Step {
+    /// Whether what the caller asked for has happened and only its answer is not
+    /// complete.
+    pub(super) const fn is_applied(&self) -> bool {
+        match self {
+            Self::Stat { .. } => true,
+            Self::Create | Self::Read { .. } => false,
+        }
+    }
+}
+
 /// One read of a multiRead.
 #[derive(Debug)]
 pub(super) enum SingleRead {

@@ -12,9 +12,9 @@ use zk_proto::{
     encode_frame,
 };
 
-use super::requests::fail;
 use super::watches::encode_batch;
-use super::{Cause, Error, Now, Phase, Session, SessionState, closed};
+use super::{Cause, Error, Now, Output, Phase, Session, SessionState, closed};
+use crate::reply::RawReply;
 
 impl Session {
     /// A connection to `server` is up; the session must be there by `deadline`.
@@ -41,6 +41,8 @@ impl Session {
             read_only: Some(self.config.allow_read_only),
         };
         tracing::debug!(%server, session = %connect.session_id, zxid = %connect.last_zxid_seen, "handshake");
+        // A server that answered before it was asked left its question here.
+        self.control.clear();
         encode_frame(&mut self.control, &connect);
         self.is_leaving = false;
         self.phase = Phase::Handshake {
@@ -69,6 +71,9 @@ impl Session {
         if is_other && !self.identity.is_makeshift {
             // Not ours any more, whoever's it is: an answer no sane server gives.
             return self.handle_session_gone();
+        }
+        if response.session_id == SessionId::NONE {
+            return self.disconnect(Cause::BadBytes("a session without an id".into()));
         }
         let is_read_only = response.read_only.unwrap_or(false);
         self.adopt(&response, is_read_only);
@@ -124,11 +129,16 @@ impl Session {
     }
 
     pub(super) fn handle_auth_reply(&mut self, now: Now, err: ErrorCode) {
+        let was_asked = match self.phase {
+            Phase::Authenticating { .. } => true,
+            Phase::Serving { .. } => self.requests.note_verdict(err),
+            Phase::Down | Phase::Handshake { .. } | Phase::Over => false,
+        };
+        if !was_asked {
+            return self.disconnect(Cause::OutOfOrder);
+        }
         if err == ErrorCode::AuthFailed {
             tracing::info!(session = %self.identity.id, "authentication failed");
-            if let Some(request) = self.requests.answer_auth() {
-                fail(request, Error::AuthFailed, &mut self.outputs);
-            }
             return self.end(Error::AuthFailed, SessionState::AuthFailed, closed());
         }
         self.timers.last_read = now.mono;
@@ -145,20 +155,19 @@ impl Session {
                     self.serve(server, is_read_only);
                 }
             }
-            Phase::Serving { .. } => match self.requests.answer_auth() {
-                Some(request) => {
-                    if let Some(slot) = request.slot {
-                        let reply = crate::reply::RawReply {
-                            err,
-                            body: Bytes::new(),
-                        };
-                        self.outputs
-                            .push_back(super::Output::Reply(slot, Ok(reply)));
-                    }
-                }
-                None => self.disconnect(Cause::OutOfOrder),
-            },
+            Phase::Serving { .. } => self.hand_out_verdicts(),
             Phase::Down | Phase::Handshake { .. } | Phase::Over => {}
+        }
+    }
+
+    /// Answers the calls that presented credentials, as far as their turn has come.
+    pub(super) fn hand_out_verdicts(&mut self) {
+        while let Some((request, err)) = self.requests.pop_verdict() {
+            let body = Bytes::new();
+            if let Some(slot) = request.slot {
+                let reply = Ok(RawReply { err, body });
+                self.outputs.push_back(Output::Reply(slot, reply));
+            }
         }
     }
 
@@ -203,7 +212,8 @@ impl Session {
             return self.disconnect(Cause::OutOfOrder);
         }
         self.set_watches_left -= 1;
-        if header.err == ErrorCode::Unimplemented && self.is_probing_set_watches {
+        // Even one that knew it once may have been rolled back.
+        if header.err == ErrorCode::Unimplemented && self.watches.has_persistent() {
             self.server_ops.learn(server, OpCode::SetWatches2, false);
             return self.disconnect(Cause::OperationUnknown);
         }

@@ -282,7 +282,7 @@ impl Session {
         let is_awaited = self
             .requests
             .pending_watches()
-            .any(|pending| pending.path == removal.path && pending.registration.is_some());
+            .any(|pending| removal.is_needed_by(pending));
         let is_serving = matches!(self.phase, Phase::Serving { .. });
         if is_serving && !is_awaited && self.closing.is_none() && self.watches.may_remove(removal) {
             let mut request = Request::new(OpCode::RemoveWatches);
@@ -296,7 +296,20 @@ impl Session {
 
     /// The next thing to do.
     pub(crate) fn poll_output(&mut self) -> Option<Output> {
+        if self.outputs.is_empty() {
+            self.wake_waiting();
+        }
         self.outputs.pop_front()
+    }
+
+    /// Whatever made room, or made waiting for it pointless.
+    fn wake_waiting(&mut self) {
+        if !self.waiting_for_room.is_empty()
+            && (self.requests.has_room() || self.check_open().is_err())
+        {
+            self.outputs
+                .extend(self.waiting_for_room.drain(..).map(Output::Wake));
+        }
     }
 
     /// Bytes arrived, whole frames or not: the connection is alive.

@@ -6,10 +6,22 @@ use std::net::SocketAddr;
 use bytes::BytesMut;
 use zk_proto::OpCode;
 
-use super::requests::{Request, is_recent, is_write};
-use super::{Now, Output, Phase, Probe, Session, fallback};
+use super::requests::{Request, fail, is_recent, needs_read_write};
+use super::{Now, Phase, Probe, Session, fallback};
 use crate::error::Error;
 use crate::metrics;
+
+/// What is to become of the first request in the queue.
+enum Turn {
+    Send,
+    /// Send it alone: the server may not know this operation.
+    Probe(OpCode),
+    /// Do something else: the server does not know it.
+    Substitute,
+    /// Answer it here: the server is read-only.
+    Refuse,
+    Wait,
+}
 
 impl Session {
     /// Appends to `out` what is to be written now.
@@ -25,20 +37,13 @@ impl Session {
             server,
         } = self.phase
         {
-            if is_read_only {
-                self.refuse_writes();
-            }
-            self.release(now, server, out);
+            self.release(now, server, is_read_only, out);
             self.release_close(now, out);
         }
         if out.len() > before {
             self.timers.last_sent = now.mono;
         }
         metrics::in_flight(self.requests.in_flight());
-        if !self.waiting_for_room.is_empty() && self.requests.has_room() {
-            self.outputs
-                .extend(self.waiting_for_room.drain(..).map(Output::Wake));
-        }
     }
 
     /// `len` bytes of what `poll_transmit` gave were written.
@@ -46,57 +51,76 @@ impl Session {
         self.requests.handle_written(len);
     }
 
-    /// A read-only server would answer a write out of order and cost the connection.
-    pub(super) fn refuse_writes(&mut self) {
-        self.requests.refuse(&mut self.outputs, |request| {
-            let is_refused = is_write(request.op) || request.op == OpCode::Sync;
-            is_refused.then_some(Error::ReadOnly)
-        });
-    }
-
-    pub(super) fn release(&mut self, now: Now, server: SocketAddr, out: &mut BytesMut) {
-        let is_held = |session: &Self| {
-            session.probe.is_some()
-                || (session.is_probing_set_watches && session.set_watches_left > 0)
-        };
-        while !is_held(self) {
-            self.requests.transmit(now.boot, out);
-            let Some(front) = self.requests.front() else {
-                return;
-            };
-            let (op, is_step) = (front.op, front.step.is_some());
-            if !is_recent(op) && !is_step {
-                return; // the window is full
-            }
-            if is_step {
-                if self.requests.is_idle() {
-                    self.requests.transmit_one(now.boot, out);
-                }
-                return;
-            }
-            match self.server_ops.get(server, op) {
-                Some(true) if self.requests.in_flight() < self.config.limits.in_flight => {
-                    self.requests.transmit_one(now.boot, out);
-                }
-                Some(true) => return,
-                Some(false) => fallback::begin(&mut self.requests, &self.auths, &mut self.outputs),
-                None if self.requests.is_idle() && self.set_watches_left == 0 => {
+    pub(super) fn release(
+        &mut self,
+        now: Now,
+        server: SocketAddr,
+        is_read_only: bool,
+        out: &mut BytesMut,
+    ) {
+        while !self.is_held() {
+            self.requests.transmit(now.boot, is_read_only, out);
+            match self.turn(server, is_read_only) {
+                Turn::Send => self.requests.transmit_one(now.boot, out),
+                Turn::Probe(op) => {
                     self.probe = Some(Probe {
                         op,
                         frame: self.requests.front_frame(),
                     });
                     self.requests.transmit_one(now.boot, out);
                 }
-                None => return,
+                Turn::Substitute => {
+                    fallback::begin(&mut self.requests, &self.auths, &mut self.outputs);
+                }
+                Turn::Refuse => {
+                    if let Some((request, _)) = self.requests.pop_front() {
+                        fail(request, Error::ReadOnly, &mut self.outputs);
+                    }
+                }
+                Turn::Wait => return,
             }
         }
     }
 
+    /// What is to become of the first request in the queue. Whatever is answered
+    /// here and not by the server waits until those before it have their answers.
+    fn turn(&self, server: SocketAddr, is_read_only: bool) -> Turn {
+        let Some(front) = self.requests.front() else {
+            return Turn::Wait;
+        };
+        let is_idle = self.requests.is_idle();
+        let has_room = self.requests.in_flight() < self.config.limits.in_flight;
+        if is_read_only && needs_read_write(front.op) {
+            return if is_idle { Turn::Refuse } else { Turn::Wait };
+        }
+        let is_known = if is_recent(front.op) && front.step.is_none() {
+            self.server_ops.get(server, front.op)
+        } else {
+            Some(true)
+        };
+        match is_known {
+            Some(true) if is_idle || (has_room && !front.is_alone()) => Turn::Send,
+            Some(false) if is_idle => Turn::Substitute,
+            None if is_idle && self.set_watches_left == 0 => Turn::Probe(front.op),
+            Some(true | false) | None => Turn::Wait,
+        }
+    }
+
+    /// Whether what is in flight lets nothing follow.
+    fn is_held(&self) -> bool {
+        self.probe.is_some()
+            || (self.is_probing_set_watches && self.set_watches_left > 0)
+            || self.requests.is_held()
+    }
+
+    /// The closing goes last, once every call is answered: an answer may make
+    /// another request necessary, and a server that lacks an operation closes.
     pub(super) fn release_close(&mut self, now: Now, out: &mut BytesMut) {
+        let has_turn = self.requests.queued() == 0 && self.requests.is_idle() && !self.is_held();
         let Some(closing) = &mut self.closing else {
             return;
         };
-        if !closing.is_sent && self.requests.queued() == 0 {
+        if !closing.is_sent && has_turn {
             closing.is_sent = true;
             self.requests
                 .push_front(Request::new(OpCode::CloseSession), &());

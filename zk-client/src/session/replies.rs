@@ -4,7 +4,7 @@ use bytes::Bytes;
 use zk_proto::record::{RemoveWatchesRequest, WatcherEvent};
 use zk_proto::{Decode, ErrorCode, OpCode, Reader, ReplyHeader, WatcherType, Xid, Zxid};
 
-use super::requests::Request;
+use super::requests::{Request, fail};
 use super::{
     Cause, Now, Output, PendingWatch, Phase, Session, SessionState, WatchKind, closed, fallback,
 };
@@ -36,6 +36,22 @@ impl Session {
             Xid::SET_WATCHES => self.handle_set_watches_reply(&header),
             _ => self.handle_answer(now, &header, reader.rest()),
         }
+    }
+
+    /// A reply over the limit was announced: its call gets an error that says so,
+    /// because the same call would meet it again on every connection.
+    pub(crate) fn handle_oversized_reply(&mut self, xid: Xid, size: usize, limit: usize) {
+        if matches!(self.phase, Phase::Serving { .. })
+            && self.requests_front_is(xid)
+            && let Some(request) = self.requests.answer(xid)
+        {
+            let path = Box::default(); // the reply's future knows it
+            let error = Error::ReplyTooLarge { path, size, limit };
+            fail(request, error, &mut self.outputs);
+        }
+        self.disconnect(Cause::BadBytes(format!(
+            "a reply of {size} bytes is over the limit of {limit}"
+        )));
     }
 
     /// Adopts the zxid of an ordinary reply; false if the server went back in time.
@@ -91,6 +107,7 @@ impl Session {
         } else if let Some(slot) = request.slot {
             self.outputs.push_back(Output::Reply(slot, Ok(reply)));
         }
+        self.hand_out_verdicts();
     }
 
     /// Before 3.9 a persistent watch can only be removed together with every other

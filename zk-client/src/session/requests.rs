@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::sync::oneshot;
 use zk_env::{Boot, Mono};
-use zk_proto::{Encode, OpCode, RequestHeader, Xid, encode_frame};
+use zk_proto::{Encode, ErrorCode, OpCode, RequestHeader, Xid, encode_frame};
 
 use super::Output;
 use super::watches::PendingWatch;
@@ -33,6 +33,9 @@ pub(super) struct Request {
     pub(super) watch: Option<Box<PendingWatch>>,
     /// A step of a substitute for an operation that the server lacks.
     pub(super) step: Option<Box<super::fallback::Step>>,
+    /// The verdict on credentials, which may overtake the answers to earlier
+    /// requests and then waits for its turn here.
+    verdict: Option<ErrorCode>,
 }
 
 /// Until when a call waits.
@@ -62,6 +65,7 @@ impl Request {
             sent_at: Boot::ZERO,
             watch: None,
             step: None,
+            verdict: None,
         }
     }
 
@@ -72,11 +76,25 @@ impl Request {
 
     /// What to conclude if no answer comes.
     fn outcome(&self, was_sent: bool) -> Outcome {
-        if was_sent && is_write(self.op) {
+        if self.is_applied() {
+            Outcome::Applied
+        } else if was_sent && is_write(self.op) {
             Outcome::Unknown
         } else {
             Outcome::NotApplied
         }
+    }
+
+    /// Whether the call has taken effect and only the rest of its answer is missing.
+    fn is_applied(&self) -> bool {
+        self.step.as_ref().is_some_and(|step| step.is_applied())
+    }
+
+    /// Whether nothing may follow before its answer: what a step or a refused
+    /// removal makes necessary next must come before the calls behind.
+    pub(super) fn is_alone(&self) -> bool {
+        let removes_persistent = |watch: &PendingWatch| watch.kind.removes_persistent();
+        self.step.is_some() || self.watch.as_deref().is_some_and(removes_persistent)
     }
 }
 
@@ -117,6 +135,12 @@ pub(super) const fn is_write(op: OpCode) -> bool {
         | OpCode::WhoAmI
         | OpCode::Error => false,
     }
+}
+
+/// Whether a read-only server refuses it: that answer may overtake others and would
+/// cost the connection, so it is not asked.
+pub(super) fn needs_read_write(op: OpCode) -> bool {
+    op == OpCode::Sync || (is_write(op) && op != OpCode::CloseSession)
 }
 
 /// Operations that some supported server lacks. It answers them by closing the
@@ -309,14 +333,18 @@ impl Requests {
 
     /// Moves as many whole frames into `out` as the window allows, up to the first
     /// request that needs a second look.
-    pub(super) fn transmit(&mut self, now: Boot, out: &mut BytesMut) {
+    pub(super) fn transmit(&mut self, now: Boot, is_read_only: bool, out: &mut BytesMut) {
         let window = self.limits.in_flight.saturating_sub(self.in_flight.len());
-        let plain = if self.special == 0 {
+        let plain = if self.special == 0 && !is_read_only {
             self.queued.len()
         } else {
             self.queued
                 .iter()
-                .take_while(|request| !is_special(request))
+                .take_while(|request| {
+                    let is_refused = is_read_only && needs_read_write(request.op);
+                    !is_special(request) && !is_refused
+                })
+                .take(window)
                 .count()
         };
         self.transmit_first(plain.min(window), now, out);
@@ -362,41 +390,56 @@ impl Requests {
         self.written += len as u64;
     }
 
-    /// The xid that the next ordinary reply must carry.
+    /// The xid that the next ordinary reply must carry. The verdict on earlier
+    /// credentials comes before it.
     pub(super) fn first_in_flight(&self) -> Option<Xid> {
-        self.in_flight
-            .iter()
-            .find(|request| request.op != OpCode::Auth)
-            .map(|request| request.xid)
+        let first = self.in_flight.front()?;
+        (first.op != OpCode::Auth).then_some(first.xid)
     }
 
     /// The request that the next ordinary reply answers.
     pub(super) fn answer(&mut self, xid: Xid) -> Option<Request> {
-        let at = self
-            .in_flight
-            .iter()
-            .position(|request| request.op != OpCode::Auth)?;
-        self.in_flight
-            .get(at)
-            .filter(|request| request.xid == xid)?;
-        self.in_flight.remove(at)
+        self.in_flight.front().filter(|first| first.xid == xid)?;
+        self.in_flight.pop_front()
     }
 
-    /// The request that the next auth reply answers; it may overtake others.
-    pub(super) fn answer_auth(&mut self) -> Option<Request> {
-        let at = self
+    /// Notes the verdict on the oldest credentials that lack one. False if nobody
+    /// asked for it.
+    pub(super) fn note_verdict(&mut self, err: ErrorCode) -> bool {
+        let asked = self
             .in_flight
-            .iter()
-            .position(|request| request.op == OpCode::Auth)?;
-        self.in_flight.remove(at)
+            .iter_mut()
+            .find(|request| request.op == OpCode::Auth && request.verdict.is_none());
+        if let Some(request) = asked {
+            request.verdict = Some(err);
+            true
+        } else {
+            false
+        }
+    }
+
+    /// Credentials whose turn to be answered it is.
+    pub(super) fn pop_verdict(&mut self) -> Option<(Request, ErrorCode)> {
+        let err = self.in_flight.front()?.verdict?;
+        Some((self.in_flight.pop_front()?, err))
+    }
+
+    /// Whether a request in flight lets nothing follow.
+    pub(super) fn is_held(&self) -> bool {
+        self.in_flight.front().is_some_and(Request::is_alone)
     }
 
     /// The connection is gone: everything unanswered fails in order, except that
     /// a planned change of servers spares what was never sent.
     pub(super) fn fail_all(&mut self, is_planned: bool, outputs: &mut VecDeque<Output>) {
         for request in self.in_flight.drain(..) {
-            let outcome = request.outcome(request.end <= self.written);
-            fail(request, Error::ConnectionLost { outcome }, outputs);
+            let error = match request.verdict {
+                Some(ErrorCode::AuthFailed) => Error::AuthFailed,
+                _ => Error::ConnectionLost {
+                    outcome: request.outcome(request.end <= self.written),
+                },
+            };
+            fail(request, error, outputs);
         }
         if !is_planned {
             self.fail_queued(
@@ -490,12 +533,17 @@ impl Requests {
 }
 
 fn is_special(request: &Request) -> bool {
-    is_recent(request.op) || request.step.is_some() || request.op == OpCode::CloseSession
+    is_recent(request.op) || request.is_alone() || request.op == OpCode::CloseSession
 }
 
 /// Answers a request with an error, if anybody waits.
 pub(super) fn fail(request: Request, error: Error, outputs: &mut VecDeque<Output>) {
     metrics::lost(request.op);
+    let error = if request.is_applied() {
+        error.after_effect()
+    } else {
+        error
+    };
     if let Some(slot) = request.slot {
         outputs.push_back(Output::Reply(slot, Err(error)));
     }

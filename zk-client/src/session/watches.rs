@@ -98,6 +98,14 @@ pub(crate) enum WatchKind {
 }
 
 impl WatchKind {
+    /// Whether servers before 3.9 refuse it, so that it may take a second request.
+    pub(super) const fn removes_persistent(self) -> bool {
+        matches!(
+            self,
+            Self::Remove(WatcherType::Persistent | WatcherType::PersistentRecursive)
+        )
+    }
+
     /// The table an answer registers in, if it does.
     const fn table(self, err: ErrorCode) -> Option<Table> {
         match (self, err) {
@@ -197,7 +205,7 @@ impl Watches {
         zxid: Zxid,
         outputs: &mut impl Extend<Output>,
     ) {
-        let Ok(event_type) = EventType::try_from(event.event_type) else {
+        let Some(event_type) = event_type(event.event_type) else {
             return;
         };
         let path: Arc<str> = Arc::from(&*event.path);
@@ -418,6 +426,21 @@ pub(super) struct Removal {
 }
 
 impl Removal {
+    /// Whether it would harm the watch that a call on its way leaves. Before 3.9 the
+    /// removal of a one-shot watch strips persistent ones, see `may_remove`.
+    pub(super) fn is_needed_by(&self, pending: &PendingWatch) -> bool {
+        let is_same_table = match pending.kind {
+            WatchKind::Data | WatchKind::Exists => {
+                matches!(self.table, Table::Data | Table::Exist)
+            }
+            WatchKind::Child => self.table == Table::Child,
+            WatchKind::Persistent => self.table != Table::Recursive,
+            WatchKind::Recursive => self.table != Table::Persistent,
+            WatchKind::Remove(_) => false,
+        };
+        is_same_table && pending.path == self.path && pending.registration.is_some()
+    }
+
     /// Should the server refuse, it is tried in another form.
     pub(super) fn pending(&self) -> PendingWatch {
         let kind = WatchKind::Remove(self.table.watcher_type());
@@ -433,6 +456,21 @@ impl Removal {
             path: (&*self.path).into(),
             watcher_type: self.table.watcher_type().into(),
         }
+    }
+}
+
+/// The kinds of event that servers send; the client makes the others itself.
+fn event_type(code: i32) -> Option<EventType> {
+    let event_type = EventType::try_from(code).ok()?;
+    match event_type {
+        EventType::NodeCreated
+        | EventType::NodeDeleted
+        | EventType::NodeDataChanged
+        | EventType::NodeChildrenChanged => Some(event_type),
+        EventType::None
+        | EventType::DataWatchRemoved
+        | EventType::ChildWatchRemoved
+        | EventType::PersistentWatchRemoved => None,
     }
 }
 

@@ -192,7 +192,7 @@ fn nothing_is_believed_of_a_connection_that_is_to_be_dropped() {
 fn a_late_wake_up_does_not_write_to_a_connection_that_is_to_be_dropped() {
     let (mut pair, calls) = in_flight();
     pair.take_requests();
-    pair.stall(std::time::Duration::from_secs(60));
+    pair.stall(std::time::Duration::from_secs(20));
     pair.session.handle_timeout(pair.now());
     pair.session.handle_timeout(pair.now());
     pair.settle();

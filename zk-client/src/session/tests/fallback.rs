@@ -377,6 +377,22 @@ fn who_am_i_is_answered_from_what_was_presented() {
 }
 
 #[test]
+fn what_is_answered_here_waits_for_the_answers_to_earlier_calls() {
+    let (mut pair, _) = refused(|pair| pair.call(OpCode::AddWatch, "/a", &"/a"));
+    pair.resume(1);
+    pair.take_answered();
+    let calls = [
+        pair.get("/b"),
+        pair.call(OpCode::AddWatch, "/c", &"/c"),
+        pair.get("/d"),
+    ];
+    assert!(calls.iter().all(|call| pair.is_waiting(*call)));
+    pair.answer_all();
+    pair.answer_all();
+    assert_eq!(pair.take_answered(), calls);
+}
+
+#[test]
 fn what_has_no_substitute_is_unsupported() {
     let operations = [
         OpCode::CreateContainer,

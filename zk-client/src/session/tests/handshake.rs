@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use zk_proto::record::ConnectResponse;
 use zk_proto::{Encode, OpCode, Password, SessionId, Zxid};
 
-use super::pair::{HANDSHAKE, ID, Pair, TIMEOUT, config, granted};
+use super::pair::{HANDSHAKE, ID, Pair, TIMEOUT, config, granted, server};
 use crate::session::{Cause, Epoch, SessionConfig, SessionState};
 
 fn resuming() -> SessionConfig {
@@ -208,10 +208,11 @@ fn a_truncated_answer_costs_the_connection_and_no_more() {
 fn an_answer_that_comes_before_the_question_leaves_nothing_for_the_next_server() {
     let mut pair = Pair::serving();
     pair.lose();
-    pair.writes_at_once = false;
-    pair.connect(1);
+    let deadline = pair.mono() + HANDSHAKE;
+    pair.session
+        .handle_connected(pair.now(), server(1), deadline);
+    // Nothing was written yet.
     pair.refuse_session();
-    pair.writes_at_once = true;
     pair.connect(2);
     assert_eq!(pair.take_connect_request().session_id, SessionId::NONE);
     assert!(pair.take_requests().is_empty());

@@ -11,6 +11,7 @@ mod order;
 mod outcome;
 mod pair;
 mod queue;
+mod random;
 mod read_only;
 mod removal;
 mod replay;

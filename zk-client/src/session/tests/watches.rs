@@ -1,5 +1,6 @@
 //! Which event reaches which watcher.
 
+use futures_util::FutureExt;
 use zk_proto::{Chroot, ErrorCode, EventType, KeeperState, OpCode, Zxid};
 
 use super::pair::{Delivered, ID, Pair, granted};
@@ -267,8 +268,8 @@ fn each_handle_sees_the_path_below_its_own_chroot() {
     let mut pair = Pair::serving();
     let (whole, app) = (Watcher::new(), Watcher::new());
     let chroot = Chroot::new("/app").unwrap();
-    pair.watched_under(&Chroot::none(), Recursive, "/", &whole);
-    pair.watched_under(&chroot, Recursive, "/", &app);
+    pair.watched(Recursive, "/", &whole);
+    pair.try_watched(&chroot, Recursive, "/", &app).unwrap();
     let paths: Vec<_> = pair
         .take_requests()
         .iter()
@@ -362,6 +363,5 @@ fn once_the_client_is_terminal_every_watcher_is_detached() {
     // A watcher that comes later is told at once.
     let late = Watcher::new();
     pair.watch("/a", Data, &late, &Chroot::none());
-    pair.settle();
-    assert_eq!(pair.log.last(), Some(&Delivered::Detached));
+    assert_eq!(late.next().now_or_never(), Some(None));
 }

@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use zk_proto::data::AddWatchMode;
 use zk_proto::record::{
-    AddWatchRequest, AuthPacket, CreateRequest, Credential, DeleteRequest, ExistsRequest,
-    GetChildrenRequest, GetDataRequest, MultiOp, MultiRequest, RemoveWatchesRequest,
-    SetDataRequest, SyncRequest,
+    AuthPacket, CreateRequest, Credential, DeleteRequest, GetDataRequest, MultiOp, MultiRequest,
+    RemoveWatchesRequest, SetDataRequest, SyncRequest,
 };
 use zk_proto::{Acl, Chroot, Encode, OpCode, WatcherType};
 
@@ -28,20 +27,21 @@ impl Pair {
             deadline: self.deadline,
         };
         let answer = self.session.submit(self.mono(), call, path, record)?;
-        self.settle_call(answer)
+        Ok(self.settle_call(answer))
     }
 
     fn settle_call(
         &mut self,
         answer: tokio::sync::oneshot::Receiver<crate::reply::RawResult>,
-    ) -> Result<CallId, Error> {
+    ) -> CallId {
         self.calls.push(Waiting {
             answer,
             result: None,
         });
         let id = CallId(self.calls.len() - 1);
         self.settle();
-        Ok(id)
+        self.note_answers();
+        id
     }
 
     #[track_caller]
@@ -56,11 +56,6 @@ impl Pair {
 
     // --- Reads -----------------------------------------------------------------------
 
-    #[track_caller]
-    pub(in crate::session::tests) fn get(&mut self, path: &str) -> CallId {
-        self.try_get(path).unwrap()
-    }
-
     pub(in crate::session::tests) fn try_get(&mut self, path: &str) -> Result<CallId, Error> {
         let record = GetDataRequest {
             path: path.into(),
@@ -69,19 +64,20 @@ impl Pair {
         self.try_call(OpCode::GetData, path, None, &record)
     }
 
-    #[track_caller]
-    pub(in crate::session::tests) fn sync(&mut self, path: &str) -> CallId {
-        self.call(OpCode::Sync, path, &SyncRequest { path: path.into() })
+    pub(in crate::session::tests) fn try_sync(&mut self, path: &str) -> Result<CallId, Error> {
+        let record = SyncRequest { path: path.into() };
+        self.try_call(OpCode::Sync, path, None, &record)
     }
 
-    #[track_caller]
-    pub(in crate::session::tests) fn who_am_i(&mut self) -> CallId {
-        self.call(OpCode::WhoAmI, "", &())
+    pub(in crate::session::tests) fn try_who_am_i(&mut self) -> Result<CallId, Error> {
+        self.try_call(OpCode::WhoAmI, "", None, &())
     }
 
     /// A multiRead of the data of `paths`.
-    #[track_caller]
-    pub(in crate::session::tests) fn multi_read(&mut self, paths: &[&str]) -> CallId {
+    pub(in crate::session::tests) fn try_multi_read(
+        &mut self,
+        paths: &[&str],
+    ) -> Result<CallId, Error> {
         let read = |path: &&str| {
             MultiOp::GetData(GetDataRequest {
                 path: path.to_string().into(),
@@ -89,34 +85,27 @@ impl Pair {
             })
         };
         let ops = paths.iter().map(read).collect();
-        self.call(OpCode::MultiRead, "", &MultiRequest { ops })
+        self.try_call(OpCode::MultiRead, "", None, &MultiRequest { ops })
     }
 
     // --- Writes ----------------------------------------------------------------------
 
-    fn create_as(&mut self, op: OpCode, path: &str) -> CallId {
+    fn try_create_as(&mut self, op: OpCode, path: &str) -> Result<CallId, Error> {
         let record = CreateRequest {
             path: path.into(),
             data: Some(b"data"[..].into()),
             acl: Some(vec![Acl::open()]),
             flags: 0,
         };
-        self.call(op, path, &record)
+        self.try_call(op, path, None, &record)
     }
 
-    #[track_caller]
-    pub(in crate::session::tests) fn create(&mut self, path: &str) -> CallId {
-        self.create_as(OpCode::Create, path)
+    pub(in crate::session::tests) fn try_create(&mut self, path: &str) -> Result<CallId, Error> {
+        self.try_create_as(OpCode::Create, path)
     }
 
-    #[track_caller]
-    pub(in crate::session::tests) fn create2(&mut self, path: &str) -> CallId {
-        self.create_as(OpCode::Create2, path)
-    }
-
-    #[track_caller]
-    pub(in crate::session::tests) fn set(&mut self, path: &str, data: &[u8]) -> CallId {
-        self.try_set(path, data).unwrap()
+    pub(in crate::session::tests) fn try_create2(&mut self, path: &str) -> Result<CallId, Error> {
+        self.try_create_as(OpCode::Create2, path)
     }
 
     pub(in crate::session::tests) fn try_set(
@@ -132,13 +121,12 @@ impl Pair {
         self.try_call(OpCode::SetData, path, None, &record)
     }
 
-    #[track_caller]
-    pub(in crate::session::tests) fn delete(&mut self, path: &str) -> CallId {
+    pub(in crate::session::tests) fn try_delete(&mut self, path: &str) -> Result<CallId, Error> {
         let record = DeleteRequest {
             path: path.into(),
             version: -1,
         };
-        self.call(OpCode::Delete, path, &record)
+        self.try_call(OpCode::Delete, path, None, &record)
     }
 
     // --- Watches ---------------------------------------------------------------------
@@ -169,6 +157,33 @@ impl Pair {
     }
 
     /// The read or addWatch that leaves a watch of this kind.
+    pub(in crate::session::tests) fn try_watched(
+        &mut self,
+        chroot: &Chroot,
+        kind: WatchKind,
+        path: &str,
+        watcher: &Watcher,
+    ) -> Result<CallId, Error> {
+        let pending = Some(self.watch(path, kind, watcher, chroot));
+        let server_path = chroot.to_server(path);
+        let op = match kind {
+            WatchKind::Data => OpCode::GetData,
+            WatchKind::Exists => OpCode::Exists,
+            WatchKind::Child => OpCode::GetChildren,
+            WatchKind::Persistent | WatchKind::Recursive => OpCode::AddWatch,
+            WatchKind::Remove(_) => panic!("a removal has no watcher"),
+        };
+        let mode = match kind {
+            WatchKind::Persistent => AddWatchMode::Persistent,
+            _ => AddWatchMode::PersistentRecursive,
+        };
+        if op == OpCode::AddWatch {
+            self.try_call(op, path, pending, &(server_path, i32::from(mode)))
+        } else {
+            self.try_call(op, path, pending, &(server_path, true))
+        }
+    }
+
     #[track_caller]
     pub(in crate::session::tests) fn watched(
         &mut self,
@@ -176,64 +191,15 @@ impl Pair {
         path: &str,
         watcher: &Watcher,
     ) -> CallId {
-        self.watched_under(&Chroot::none(), kind, path, watcher)
+        self.try_watched(&Chroot::none(), kind, path, watcher)
+            .unwrap()
     }
 
-    #[track_caller]
-    pub(in crate::session::tests) fn watched_under(
-        &mut self,
-        chroot: &Chroot,
-        kind: WatchKind,
-        path: &str,
-        watcher: &Watcher,
-    ) -> CallId {
-        let pending = Some(self.watch(path, kind, watcher, chroot));
-        let server_path = chroot.to_server(path);
-        let add = |mode: AddWatchMode| AddWatchRequest {
-            path: server_path.clone(),
-            mode: mode.into(),
-        };
-        let called = match kind {
-            WatchKind::Data => {
-                let record = GetDataRequest {
-                    path: server_path.clone(),
-                    watch: true,
-                };
-                self.try_call(OpCode::GetData, path, pending, &record)
-            }
-            WatchKind::Exists => {
-                let record = ExistsRequest {
-                    path: server_path.clone(),
-                    watch: true,
-                };
-                self.try_call(OpCode::Exists, path, pending, &record)
-            }
-            WatchKind::Child => {
-                let record = GetChildrenRequest {
-                    path: server_path.clone(),
-                    watch: true,
-                };
-                self.try_call(OpCode::GetChildren, path, pending, &record)
-            }
-            WatchKind::Persistent => {
-                let record = add(AddWatchMode::Persistent);
-                self.try_call(OpCode::AddWatch, path, pending, &record)
-            }
-            WatchKind::Recursive => {
-                let record = add(AddWatchMode::PersistentRecursive);
-                self.try_call(OpCode::AddWatch, path, pending, &record)
-            }
-            WatchKind::Remove(_) => panic!("a removal has no watcher"),
-        };
-        called.unwrap()
-    }
-
-    #[track_caller]
-    pub(in crate::session::tests) fn remove_watches(
+    pub(in crate::session::tests) fn try_remove_watches(
         &mut self,
         path: &str,
         which: WatcherType,
-    ) -> CallId {
+    ) -> Result<CallId, Error> {
         let record = RemoveWatchesRequest {
             path: path.into(),
             watcher_type: which.into(),
@@ -244,7 +210,6 @@ impl Pair {
             registration: None,
         };
         self.try_call(OpCode::RemoveWatches, path, Some(pending), &record)
-            .unwrap()
     }
 
     pub(in crate::session::tests) fn drop_watcher(&mut self, watcher: Watcher) {
@@ -254,28 +219,54 @@ impl Pair {
 
     // --- The session -----------------------------------------------------------------
 
-    pub(in crate::session::tests) fn add_auth(&mut self, scheme: &str, auth: &str) -> CallId {
+    pub(in crate::session::tests) fn try_add_auth(
+        &mut self,
+        scheme: &str,
+        auth: &str,
+    ) -> Result<CallId, Error> {
         let record = AuthPacket {
             kind: 0,
             scheme: scheme.into(),
             auth: Credential(Some(auth.as_bytes().into())),
         };
+        let info = credentials(scheme, auth);
         let answer = self
             .session
-            .submit_auth(
-                self.mono(),
-                credentials(scheme, auth),
-                self.deadline,
-                &record,
-            )
-            .unwrap();
-        self.settle_call(answer).unwrap()
+            .submit_auth(self.mono(), info, self.deadline, &record)?;
+        Ok(self.settle_call(answer))
     }
 
     pub(in crate::session::tests) fn close(&mut self) -> CallId {
         let answer = self.session.close(self.mono());
-        self.settle_call(answer).unwrap()
+        self.settle_call(answer)
     }
+}
+
+/// The same calls where they must be taken.
+macro_rules! taken {
+    ($($name:ident = $try_name:ident($($argument:ident: $type:ty),*);)*) => {
+        impl Pair {
+            $(
+                #[track_caller]
+                pub(in crate::session::tests) fn $name(&mut self $(, $argument: $type)*) -> CallId {
+                    self.$try_name($($argument),*).unwrap()
+                }
+            )*
+        }
+    };
+}
+
+taken! {
+    get = try_get(path: &str);
+    sync = try_sync(path: &str);
+    who_am_i = try_who_am_i();
+    multi_read = try_multi_read(paths: &[&str]);
+    create = try_create(path: &str);
+    create2 = try_create2(path: &str);
+    set = try_set(path: &str, data: &[u8]);
+    delete = try_delete(path: &str);
+    remove_watches = try_remove_watches(path: &str, which: WatcherType);
+    add_auth = try_add_auth(scheme: &str, auth: &str);
 }
 
 pub(in crate::session::tests) fn credentials(scheme: &str, auth: &str) -> AuthInfo {

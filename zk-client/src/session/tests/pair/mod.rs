@@ -257,7 +257,8 @@ impl Pair {
     fn carry_out(&mut self) -> Option<Cause> {
         let mut cause = None;
         while let Some(output) = self.session.poll_output() {
-            cause = cause.or(self.deliver(output));
+            let why = self.deliver(output);
+            cause = cause.or(why);
         }
         cause
     }
