@@ -55,7 +55,7 @@ impl Target {
 pub async fn heard(watcher: &Watcher) -> Result<String, &'static str> {
     let event = watcher.next().await.ok_or("the client has ended")?;
     Ok(match event.event_type {
-        EventType::None => format!("{:?}, as does the watch on {}", event.state, event.path),
+        EventType::None => format!("none on {} any more: session {:?}", event.path, event.state),
         happened => format!("{happened:?} {}", event.path),
     })
 }

@@ -13,6 +13,8 @@ use fixture_file::{Direction, Fixture};
 /// Seeds start with this, in contrast to inputs that a fuzzer named.
 const PREFIX: &str = "seed-";
 
+const LENGTH_WORD: usize = 4;
+
 /// Seeds of one record. More add bytes, not paths through the decoder.
 const PER_RECORD: usize = 3;
 
@@ -95,13 +97,13 @@ fn records(fixtures: &[Fixture]) -> BTreeMap<String, Vec<u8>> {
     seeds
 }
 
-/// F3: what one connection after the other sent to Apache 3.9.5, as one step each;
-/// and two connections with steps of all kinds.
+/// F3: what one connection after the other sent to Apache 3.9.5, a step for each
+/// frame; and connections with steps of all kinds.
 fn server(fixtures: &[Fixture]) -> BTreeMap<String, Vec<u8>> {
-    const VANISH: u8 = 3;
-    const WAIT: u8 = 6;
+    const VANISH: u8 = 6;
+    const WAIT: u8 = 9;
 
-    let mut connections: Vec<(&str, Vec<u8>)> = Vec::new();
+    let mut connections: Vec<(&str, Vec<&[u8]>)> = Vec::new();
     let requests = fixtures.iter().filter(|fixture| {
         fixture.place.starts_with("apache-3.9.5") && fixture.direction == Direction::Request
     });
@@ -109,43 +111,57 @@ fn server(fixtures: &[Fixture]) -> BTreeMap<String, Vec<u8>> {
         if request.record == "ConnectRequest" {
             connections.push((&request.name, Vec::new()));
         }
-        if let Some((_, stream)) = connections.last_mut() {
-            stream.extend(&request.frame);
+        if let Some((_, frames)) = connections.last_mut() {
+            frames.push(&request.frame);
         }
     }
     let mut seeds: BTreeMap<_, _> = connections
         .iter()
-        .map(|(name, stream)| ((*name).to_owned(), send(0, stream)))
+        .map(|(name, frames)| ((*name).to_owned(), send_frames(0, frames)))
         .collect();
     let of = |name| {
-        &connections
+        &*connections
             .iter()
             .find(|(n, _)| *n == name)
             .expect("it was captured")
             .1
     };
-    let (watches, nodes) = (of("connect/for-watches"), of("connect/for-nodes"));
+    let watches = of("connect/for-watches");
+    let (early, late) = of("connect/for-nodes").split_at(10);
     let several = [
-        send(0, &nodes[..nodes.len() / 2]),
-        send(1, watches),
+        send_frames(0, early),
+        send_frames(1, watches),
         vec![WAIT, 20],
-        send(0, &nodes[nodes.len() / 2..]),
+        send_frames(0, late),
         vec![VANISH, WAIT, 250, VANISH + 1],
-        send(0, watches),
+        send_bytes(0, &watches.concat()),
     ];
     seeds.insert("several".to_owned(), several.concat());
     seeds
 }
 
 /// A step of the server's target: bytes for a connection.
-fn send(slot: u8, bytes: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(bytes.len()).expect("a stream that fits a step");
-    [&[slot], &length.to_be_bytes()[..], bytes].concat()
+fn send_bytes(slot: u8, bytes: &[u8]) -> Vec<u8> {
+    const SEND: u8 = 0;
+    step(SEND + slot, bytes)
+}
+
+/// Steps that leave the length word to the target.
+fn send_frames(slot: u8, frames: &[&[u8]]) -> Vec<u8> {
+    const SEND_FRAME: u8 = 3;
+    frames
+        .iter()
+        .flat_map(|frame| step(SEND_FRAME + slot, &frame[LENGTH_WORD..]))
+        .collect()
+}
+
+fn step(kind: u8, bytes: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(bytes.len()).expect("bytes that fit a step");
+    [&[kind], &length.to_be_bytes()[..], bytes].concat()
 }
 
 /// Bytes of length word and header in front of a body.
 fn header_len(fixture: &Fixture) -> usize {
-    const LENGTH_WORD: usize = 4;
     const REQUEST_HEADER: usize = 8;
     const REPLY_HEADER: usize = 16;
     LENGTH_WORD

@@ -105,7 +105,10 @@ impl FakeServer {
                     if let Err(panic) = run.await {
                         let text = panic.downcast_ref::<String>().cloned();
                         let text = text.unwrap_or_else(|| "a panic".to_owned());
-                        failed.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+                        failed
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .push(text);
                     }
                 });
                 while scripts.try_join_next().is_some() {}
@@ -194,7 +197,11 @@ impl FakeConnection {
     /// If it is another operation.
     pub async fn expect(&mut self, op: OpCode, zxid: i64) -> Option<Request> {
         let request = self.request(zxid).await?;
-        assert_eq!(OpCode::try_from(request.op), Ok(op), "a request of another kind");
+        assert_eq!(
+            OpCode::try_from(request.op),
+            Ok(op),
+            "a request of another kind"
+        );
         Some(request)
     }
 
@@ -215,7 +222,8 @@ impl FakeConnection {
             state: KeeperState::SyncConnected.into(),
             path: path.into(),
         };
-        self.reply(Xid::NOTIFICATION, -1, ErrorCode::Ok, &event).await;
+        self.reply(Xid::NOTIFICATION, -1, ErrorCode::Ok, &event)
+            .await;
     }
 
     /// Serves a session that wants nothing: pings are answered, closeSession is

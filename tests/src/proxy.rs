@@ -259,7 +259,10 @@ async fn carry(
         let up = Pump::new(Direction::ToServer, shared);
         let down = Pump::new(Direction::ToClient, shared);
         let both = async {
-            tokio::try_join!(up.run(from_client, to_server), down.run(from_server, to_client))
+            tokio::try_join!(
+                up.run(from_client, to_server),
+                down.run(from_server, to_client)
+            )
         };
         tokio::select! {
             // A cut comes before the end of a silence made in the same breath.
@@ -339,7 +342,8 @@ impl<'a> Pump<'a> {
             self.ended = true;
         } else {
             self.held_bytes += buffer.len();
-            self.held.push_back((Instant::now(), buffer.split().freeze()));
+            self.held
+                .push_back((Instant::now(), buffer.split().freeze()));
         }
         Ok(())
     }
@@ -360,9 +364,12 @@ impl<'a> Pump<'a> {
         if let Some(rate) = lane.bytes_per_second {
             // Twenty portions a second.
             len = len.min((rate as usize / 20).max(1));
-            self.not_before = Instant::now() + Duration::from_secs_f64(len as f64 / f64::from(rate));
+            self.not_before =
+                Instant::now() + Duration::from_secs_f64(len as f64 / f64::from(rate));
         }
-        let cut = lane.cut_at.filter(|(at, _)| counter.load(Ordering::SeqCst) + len as u64 >= *at);
+        let cut = lane
+            .cut_at
+            .filter(|(at, _)| counter.load(Ordering::SeqCst) + len as u64 >= *at);
         if let Some((at, _)) = cut {
             len = (at.saturating_sub(counter.load(Ordering::SeqCst)) as usize).min(len);
         }
@@ -376,7 +383,9 @@ impl<'a> Pump<'a> {
         match cut {
             Some((_, cut)) => {
                 let direction = self.direction;
-                self.shared.rules.send_modify(|rules| rules.lane_mut(direction).cut_at = None);
+                self.shared
+                    .rules
+                    .send_modify(|rules| rules.lane_mut(direction).cut_at = None);
                 Err(cut)
             }
             None => Ok(()),

@@ -87,7 +87,11 @@ impl Tap {
 
     /// How often an operation was asked for.
     pub fn count(&self, op: OpCode) -> usize {
-        lock(&self.log).seen.iter().filter(|seen| seen.is(op)).count()
+        lock(&self.log)
+            .seen
+            .iter()
+            .filter(|seen| seen.is(op))
+            .count()
     }
 
     /// Connections so far.

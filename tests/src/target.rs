@@ -152,7 +152,9 @@ impl Target {
 ///
 /// If there is none.
 pub async fn connect(builder: ClientBuilder) -> Client {
-    within("a session", builder.connect()).await.expect("a session")
+    within("a session", builder.connect())
+        .await
+        .expect("a session")
 }
 
 /// On a foreign ensemble, deletes what the test left behind, also when it has
@@ -166,13 +168,19 @@ impl Drop for Target {
         let cleaner = std::thread::Builder::new().spawn(move || clean_up(&hosts, &root));
         let cleaned = cleaner.map(std::thread::JoinHandle::join);
         if !std::thread::panicking() {
-            assert!(matches!(cleaned, Ok(Ok(Ok(())))), "{}: {cleaned:?}", self.root);
+            assert!(
+                matches!(cleaned, Ok(Ok(Ok(())))),
+                "{}: {cleaned:?}",
+                self.root
+            );
         }
     }
 }
 
 fn clean_up(hosts: &str, root: &str) -> io::Result<()> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let mut session = RawSession::open(hosts).await?;
         session.authenticate("digest", b"super:admin").await?;

@@ -38,9 +38,7 @@ impl Feature {
         match self {
             Self::ReadExtensions | Self::PersistentWatches => &[Version(3, 6, 0)],
             Self::WhoAmI => &[Version(3, 7, 0)],
-            Self::StatFromCreate2InMulti => {
-                &[Version(3, 7, 2), Version(3, 8, 2), Version(3, 9, 0)]
-            }
+            Self::StatFromCreate2InMulti => &[Version(3, 7, 2), Version(3, 8, 2), Version(3, 9, 0)],
             Self::EventZxid | Self::SeparateWatchModes => &[Version(3, 9, 0)],
             Self::ReadGuardsExistsAndEvents => &[Version(3, 8, 4), Version(3, 9, 2)],
         }
@@ -71,7 +69,7 @@ impl Version {
     /// Whether this release does it.
     pub fn has(self, feature: Feature) -> bool {
         let since = feature.since();
-        let same_line = |first: &&Version| (first.0, first.1) == (self.0, self.1);
+        let same_line = |first: &&Self| (first.0, first.1) == (self.0, self.1);
         match since.iter().find(same_line) {
             Some(first) => self >= *first,
             None => since.last().is_some_and(|last| self > *last),

@@ -63,7 +63,10 @@ pub async fn until_state(client: &Client, wanted: impl Fn(&SessionState) -> bool
 ///
 /// As [`until_state`].
 pub async fn until_connected(client: &Client) {
-    until_state(client, |state| matches!(state, SessionState::Connected { .. })).await;
+    until_state(client, |state| {
+        matches!(state, SessionState::Connected { .. })
+    })
+    .await;
 }
 
 /// Waits until the client has lost its connection, or more.

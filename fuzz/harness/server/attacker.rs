@@ -71,27 +71,34 @@ impl Attacker {
     /// The server has sent these frames.
     pub(crate) fn receive(&mut self, frames: Bytes) {
         for payload in payloads(frames) {
+            if self.is_ambiguous {
+                self.owed.clear();
+                continue;
+            }
             let mut reader = Reader::new(&payload);
-            match self.owed.front() {
+            match self.owed.front().copied() {
                 Some(Owed::ConnectResponse) => {
                     ConnectResponse::decode(&mut reader).expect("a ConnectResponse");
                     self.owed.pop_front();
                 }
-                _ if self.is_ambiguous => self.owed.clear(),
-                owed => {
-                    let header = ReplyHeader::decode(&mut reader).expect("a ReplyHeader");
-                    match owed.copied() {
-                        _ if header.xid == Xid::NOTIFICATION => event(&header, &mut reader),
-                        Some(Owed::Reply { xid, op }) => {
-                            assert_eq!(header.xid, xid, "replies change places");
-                            replies::check(op, &header, &mut reader);
-                            self.owed.pop_front();
-                        }
-                        owed => panic!("{header:?} where {owed:?} was due"),
-                    }
-                }
+                owed => self.receive_reply(owed, &mut reader),
             }
             assert_eq!(reader.remaining(), 0, "bytes behind the record");
+        }
+    }
+
+    fn receive_reply(&mut self, owed: Option<Owed>, reader: &mut Reader<'_>) {
+        let header = ReplyHeader::decode(reader).expect("a ReplyHeader");
+        match owed {
+            _ if header.xid == Xid::NOTIFICATION => event(&header, reader),
+            Some(Owed::Reply { xid, op }) => {
+                assert_eq!(header.xid, xid, "replies change places");
+                replies::check(op, &header, reader);
+                self.owed.pop_front();
+            }
+            Some(Owed::ConnectResponse | Owed::Close) | None => {
+                panic!("{header:?} where {owed:?} was due")
+            }
         }
     }
 

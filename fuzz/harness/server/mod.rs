@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use zk_proto::FrameDecoder;
+use zk_proto::{Encode, FrameDecoder};
 use zk_server::ServerConfig;
 use zk_server::fuzzing::{Action, Machine};
 
@@ -38,6 +38,13 @@ pub(crate) fn check(input: &[u8]) {
                     return;
                 }
             }
+            Step::SendFrame { slot, payload } => {
+                let mut frame = BytesMut::new();
+                payload.encode(&mut frame);
+                if server.send(slot, &frame) == Outcome::Impostor {
+                    return;
+                }
+            }
             Step::Vanish { slot } => server.vanish(slot),
             Step::Wait(time) => server.wait(time),
         }
@@ -47,14 +54,12 @@ pub(crate) fn check(input: &[u8]) {
 
 /// What an input is made of: a byte that says what, and what belongs to it.
 enum Step<'i> {
-    /// Two bytes of length, then the bytes.
-    Send {
-        slot: u8,
-        bytes: &'i [u8],
-    },
-    Vanish {
-        slot: u8,
-    },
+    /// Two bytes of length, then the bytes, in which anything may be wrong.
+    Send { slot: u8, bytes: &'i [u8] },
+    /// The same, to be sent as a frame: its length word is right.
+    SendFrame { slot: u8, payload: &'i [u8] },
+    /// The socket is gone.
+    Vanish { slot: u8 },
     /// A byte of twentieths of a second.
     Wait(Duration),
 }
@@ -63,19 +68,32 @@ const SLOTS: u8 = 3;
 
 impl<'i> Step<'i> {
     fn next(input: &mut &'i [u8]) -> Option<Self> {
-        let kind = input.try_get_u8().ok()? % (2 * SLOTS + 1);
-        Some(if kind < SLOTS {
-            let length = usize::from(input.try_get_u16().ok()?).min(input.len());
-            let (bytes, rest) = input.split_at(length);
-            *input = rest;
-            Self::Send { slot: kind, bytes }
-        } else if kind < 2 * SLOTS {
-            Self::Vanish { slot: kind - SLOTS }
-        } else {
-            let twentieths = input.try_get_u8().ok()?;
-            Self::Wait(Duration::from_millis(50) * u32::from(twentieths))
+        let kind = input.try_get_u8().ok()?;
+        let slot = kind % SLOTS;
+        Some(match kind / SLOTS % 4 {
+            0 => Self::Send {
+                slot,
+                bytes: counted(input)?,
+            },
+            1 => Self::SendFrame {
+                slot,
+                payload: counted(input)?,
+            },
+            2 => Self::Vanish { slot },
+            _ => {
+                let twentieths = input.try_get_u8().ok()?;
+                Self::Wait(Duration::from_millis(50) * u32::from(twentieths))
+            }
         })
     }
+}
+
+/// Bytes behind their number, or what there is of them.
+fn counted<'i>(input: &mut &'i [u8]) -> Option<&'i [u8]> {
+    let length = usize::from(input.try_get_u16().ok()?).min(input.len());
+    let (bytes, rest) = input.split_at(length);
+    *input = rest;
+    Some(bytes)
 }
 
 /// The machine, and everybody who talks to it.

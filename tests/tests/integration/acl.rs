@@ -1,6 +1,8 @@
 //! Who may do what, and how a client proves who it is.
 
-use zk_client::{Acl, AclId, Client, CreateMode, CreateOptions, Error, ErrorCode, Perms, SessionState, Watcher};
+use zk_client::{
+    Acl, AclId, Client, CreateMode, CreateOptions, Error, ErrorCode, Perms, SessionState, Watcher,
+};
 use zk_proto::OpCode;
 use zk_tests::target::connect;
 use zk_tests::wait::{eventually, until_connected, until_state, within};
@@ -46,7 +48,12 @@ async fn credentials_hold_on_every_later_connection_and_session() {
     let client = connect(builder.auth("digest", b"owner:secret")).await;
     client.create("/a", b"", owners_only()).await.unwrap();
     client.add_auth("digest", b"other:secret").await.unwrap();
-    client.create("/b", b"", with_acl(vec![Acl::new(Perms::ALL, AclId::digest("other", "secret"))]))
+    client
+        .create(
+            "/b",
+            b"",
+            with_acl(vec![Acl::new(Perms::ALL, AclId::digest("other", "secret"))]),
+        )
         .await
         .unwrap();
 
@@ -69,7 +76,10 @@ async fn an_acl_is_read_and_replaced() {
     let client = connect(target.builder().auth("digest", b"owner:secret")).await;
     client.create("/a", b"", PERSISTENT).await.unwrap();
     assert_eq!(client.get_acl("/a").await.unwrap().0, [Acl::open()]);
-    let acl = vec![Acl::new(Perms::ALL, AclId::digest("owner", "secret")), Acl::read_only()];
+    let acl = vec![
+        Acl::new(Perms::ALL, AclId::digest("owner", "secret")),
+        Acl::read_only(),
+    ];
     let stat = client.set_acl("/a", acl.clone(), 0).await.unwrap();
     assert_eq!((stat.aversion, stat.version), (1, 0));
     assert_eq!(client.get_acl("/a").await.unwrap(), (acl.clone(), stat));
@@ -78,7 +88,10 @@ async fn an_acl_is_read_and_replaced() {
 
     let stranger = target.client().await;
     stranger.get_data("/a", None).await.unwrap();
-    assert_eq!(stranger.set_data("/a", b"", None).await.unwrap_err().code(), Some(ErrorCode::NoAuth));
+    assert_eq!(
+        stranger.set_data("/a", b"", None).await.unwrap_err().code(),
+        Some(ErrorCode::NoAuth)
+    );
     // Password hashes are for administrators.
     let (shown, _) = stranger.get_acl("/a").await.unwrap();
     assert_eq!(shown[0].id, AclId::new("digest", "owner:x"));
@@ -88,12 +101,21 @@ async fn an_acl_is_read_and_replaced() {
 async fn creator_all_means_the_creators_identities_and_needs_one() {
     let target = Target::start().await;
     let stranger = target.client().await;
-    let error = stranger.create("/a", b"", with_acl(vec![Acl::creator_all()])).await.unwrap_err();
+    let error = stranger
+        .create("/a", b"", with_acl(vec![Acl::creator_all()]))
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::InvalidAcl));
     let creator = connect(target.builder().auth("digest", b"owner:secret")).await;
-    creator.create("/a", b"", with_acl(vec![Acl::creator_all()])).await.unwrap();
+    creator
+        .create("/a", b"", with_acl(vec![Acl::creator_all()]))
+        .await
+        .unwrap();
     let (acl, _) = creator.get_acl("/a").await.unwrap();
-    assert_eq!(acl, [Acl::new(Perms::ALL, AclId::digest("owner", "secret"))]);
+    assert_eq!(
+        acl,
+        [Acl::new(Perms::ALL, AclId::digest("owner", "secret"))]
+    );
     assert!(denied(&stranger, "/a").await);
 }
 
@@ -103,26 +125,53 @@ async fn each_permission_guards_its_operations() {
     let owner = connect(target.builder().auth("digest", b"owner:secret")).await;
     let stranger = target.client().await;
     let grant = |perms| {
-        vec![Acl::new(Perms::ALL, AclId::digest("owner", "secret")), Acl::new(perms, AclId::anyone())]
+        vec![
+            Acl::new(Perms::ALL, AclId::digest("owner", "secret")),
+            Acl::new(perms, AclId::anyone()),
+        ]
     };
-    owner.create("/a", b"", with_acl(grant(Perms::NONE))).await.unwrap();
-    let all = [Perms::READ, Perms::WRITE, Perms::CREATE, Perms::DELETE, Perms::ADMIN];
+    owner
+        .create("/a", b"", with_acl(grant(Perms::NONE)))
+        .await
+        .unwrap();
+    let all = [
+        Perms::READ,
+        Perms::WRITE,
+        Perms::CREATE,
+        Perms::DELETE,
+        Perms::ADMIN,
+    ];
     for granted in all {
         owner.set_acl("/a", grant(granted), None).await.unwrap();
         let outcomes = [
             (Perms::READ, stranger.get_data("/a", None).await.map(drop)),
-            (Perms::READ, stranger.get_children("/a", None).await.map(drop)),
-            (Perms::WRITE, stranger.set_data("/a", b"", None).await.map(drop)),
-            (Perms::CREATE, stranger.create("/a/c", b"", PERSISTENT).await.map(drop)),
+            (
+                Perms::READ,
+                stranger.get_children("/a", None).await.map(drop),
+            ),
+            (
+                Perms::WRITE,
+                stranger.set_data("/a", b"", None).await.map(drop),
+            ),
+            (
+                Perms::CREATE,
+                stranger.create("/a/c", b"", PERSISTENT).await.map(drop),
+            ),
             (Perms::DELETE, stranger.delete("/a/c", None).await),
-            (Perms::ADMIN, stranger.set_acl("/a", grant(granted), None).await.map(drop)),
+            (
+                Perms::ADMIN,
+                stranger.set_acl("/a", grant(granted), None).await.map(drop),
+            ),
         ];
         for (needed, outcome) in outcomes {
             let expected = (needed != granted).then_some(ErrorCode::NoAuth);
             let code = outcome.err().and_then(|error| error.code());
             // A deletion that is allowed may find nothing, or what CREATE left.
             let allowed = needed == granted && matches!(code, None | Some(ErrorCode::NoNode));
-            assert!(allowed || code == expected, "{needed:?} with {granted:?}: {code:?}");
+            assert!(
+                allowed || code == expected,
+                "{needed:?} with {granted:?}: {code:?}"
+            );
         }
     }
 }
@@ -154,8 +203,13 @@ async fn an_address_is_an_identity_from_the_start() {
     client.create("/here", b"", loopback).await.unwrap();
     client.create("/there", b"", elsewhere).await.unwrap();
     let identities = client.who_am_i().await.unwrap();
-    let local = identities.iter().any(|id| id.auth_scheme == "ip" && id.user.starts_with("127."));
-    assert_eq!(denied(&client, "/here").await, target.has(Feature::WhoAmI) && !local);
+    let local = identities
+        .iter()
+        .any(|id| id.auth_scheme == "ip" && id.user.starts_with("127."));
+    assert_eq!(
+        denied(&client, "/here").await,
+        target.has(Feature::WhoAmI) && !local
+    );
     assert!(denied(&client, "/there").await);
 }
 
@@ -165,7 +219,10 @@ async fn who_am_i_lists_what_was_presented() {
     let client = connect(target.builder().auth("digest", b"owner:secret")).await;
     let mut identities = client.who_am_i().await.unwrap();
     // On servers without whoAmI the client knows only what it has said itself.
-    assert_eq!(identities.iter().any(|id| id.auth_scheme == "ip"), target.has(Feature::WhoAmI));
+    assert_eq!(
+        identities.iter().any(|id| id.auth_scheme == "ip"),
+        target.has(Feature::WhoAmI)
+    );
     identities.retain(|id| id.auth_scheme == "digest");
     assert_eq!(identities.len(), 1);
     assert_eq!(identities[0].user, "owner");
@@ -197,8 +254,14 @@ async fn refused_credentials_end_the_client() {
     // Answered before the refusal, or failed by it: it does not hang.
     let _ = within("an answer", behind).await;
     until_state(&client, |state| *state == SessionState::AuthFailed).await;
-    assert_eq!(client.get_data("/", None).await.unwrap_err(), Error::AuthFailed);
-    within("the end of the events", async { while watcher.next().await.is_some() {} }).await;
+    assert_eq!(
+        client.get_data("/", None).await.unwrap_err(),
+        Error::AuthFailed
+    );
+    within("the end of the events", async {
+        while watcher.next().await.is_some() {}
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -206,7 +269,10 @@ async fn refused_credentials_fail_the_connect() {
     let target = Target::start().await;
     let refused = target.builder().auth("no-such-scheme", b"x").connect();
     let error = within("an answer", refused).await.unwrap_err();
-    assert!(matches!(error, zk_client::ConnectError::AuthFailed), "{error:?}");
+    assert!(
+        matches!(error, zk_client::ConnectError::AuthFailed),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -218,7 +284,11 @@ async fn credentials_refused_on_a_reconnect_end_the_client_and_nothing_goes_unau
         let Some(auth) = connection.expect(OpCode::Auth, 1).await else {
             return;
         };
-        let err = if number == 0 { ErrorCode::Ok } else { ErrorCode::AuthFailed };
+        let err = if number == 0 {
+            ErrorCode::Ok
+        } else {
+            ErrorCode::AuthFailed
+        };
         connection.reply(auth.xid, 0, err, &()).await;
         if number > 0 {
             assert_eq!(connection.request(1).await, None);
@@ -227,14 +297,20 @@ async fn credentials_refused_on_a_reconnect_end_the_client_and_nothing_goes_unau
     .await;
     let client = connect(Client::builder(&server.host()).auth("digest", b"owner:rotated")).await;
     until_state(&client, |state| *state == SessionState::AuthFailed).await;
-    assert_eq!(client.get_data("/", None).await.unwrap_err(), Error::AuthFailed);
+    assert_eq!(
+        client.get_data("/", None).await.unwrap_err(),
+        Error::AuthFailed
+    );
     assert_eq!(server.connections(), 2);
 }
 
 #[tokio::test]
 async fn identities_of_one_session_are_not_those_of_another() {
     let target = Target::start().await;
-    let (owner, stranger) = (connect(target.builder().auth("digest", b"owner:secret")).await, target.client().await);
+    let (owner, stranger) = (
+        connect(target.builder().auth("digest", b"owner:secret")).await,
+        target.client().await,
+    );
     owner.create("/a", b"", owners_only()).await.unwrap();
     assert!(!denied(&owner, "/a").await);
     assert!(denied(&stranger, "/a").await);

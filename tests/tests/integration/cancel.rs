@@ -41,7 +41,9 @@ async fn drop_at_every_poll<F: Future>(
     mut check: impl AsyncFnMut(usize),
 ) -> usize {
     for polls in 0..MANY {
-        let is_ready = within("the future", drop_after(polls, make(polls))).await.is_some();
+        let is_ready = within("the future", drop_after(polls, make(polls)))
+            .await
+            .is_some();
         check(polls).await;
         if is_ready {
             return polls;
@@ -151,7 +153,10 @@ async fn a_dropped_close_closes_all_the_same() {
     for polls in 1..4 {
         let client = target.client().await;
         let path = format!("/mine{polls}");
-        client.create(&path, b"", CreateMode::Ephemeral).await.unwrap();
+        client
+            .create(&path, b"", CreateMode::Ephemeral)
+            .await
+            .unwrap();
         let _ = within("the close", drop_after(polls, client.close())).await;
         eventually("the session's end", async || {
             observer.exists(&path, None).await.unwrap().is_none()
@@ -186,7 +191,11 @@ async fn a_dropped_protected_create_leaves_no_znode_behind() {
     let target = Target::start().await;
     let (client, observer) = (target.client().await, target.client().await);
     client.create("/p", b"", PERSISTENT).await.unwrap();
-    for mode in [PERSISTENT, CreateMode::EphemeralSequential, CreateMode::Container] {
+    for mode in [
+        PERSISTENT,
+        CreateMode::EphemeralSequential,
+        CreateMode::Container,
+    ] {
         for polls in 0..MANY {
             let create = client.create_protected("/p/lock-", b"", mode);
             let created = within("the create", drop_after(polls, create)).await;
@@ -196,7 +205,11 @@ async fn a_dropped_protected_create_leaves_no_znode_behind() {
                 client.delete(&created, None).await.unwrap();
                 break;
             }
-            assert_eq!(left_behind(&client, &observer).await, [""; 0], "after {polls} polls");
+            assert_eq!(
+                left_behind(&client, &observer).await,
+                [""; 0],
+                "after {polls} polls"
+            );
         }
         works(&client).await;
     }
@@ -206,9 +219,16 @@ async fn a_dropped_protected_create_leaves_no_znode_behind() {
 async fn a_protected_create_that_loses_its_connection_finds_what_it_made() {
     let target = Target::start().await;
     let proxy = Proxy::start(target.hosts()).await;
-    let (client, observer) = (target.client_through(&proxy.host()).await, target.client().await);
+    let (client, observer) = (
+        target.client_through(&proxy.host()).await,
+        target.client().await,
+    );
     client.create("/p", b"", PERSISTENT).await.unwrap();
-    let modes = [PERSISTENT, CreateMode::PersistentSequential, CreateMode::EphemeralSequential];
+    let modes = [
+        PERSISTENT,
+        CreateMode::PersistentSequential,
+        CreateMode::EphemeralSequential,
+    ];
     for (direction, bytes) in [(Direction::ToServer, 160), (Direction::ToClient, 100)] {
         for at in (0..bytes).step_by(repetitions(20, 50)) {
             for mode in modes {
@@ -233,7 +253,10 @@ async fn a_protected_create_that_loses_its_connection_finds_what_it_made() {
 async fn a_protected_create_dropped_while_its_connection_is_lost_leaves_no_znode_behind() {
     let target = Target::start().await;
     let proxy = Proxy::start(target.hosts()).await;
-    let (client, observer) = (target.client_through(&proxy.host()).await, target.client().await);
+    let (client, observer) = (
+        target.client_through(&proxy.host()).await,
+        target.client().await,
+    );
     client.create("/p", b"", PERSISTENT).await.unwrap();
     for polls in 1..repetitions(12, 4) {
         until_connected(&client).await;
@@ -243,7 +266,11 @@ async fn a_protected_create_dropped_while_its_connection_is_lost_leaves_no_znode
         if let Some(created) = within("the create", drop_after(polls, create)).await {
             client.guaranteed_delete(GuaranteedDelete::path(created.unwrap()));
         }
-        assert_eq!(left_behind(&client, &observer).await, [""; 0], "after {polls} polls");
+        assert_eq!(
+            left_behind(&client, &observer).await,
+            [""; 0],
+            "after {polls} polls"
+        );
     }
 }
 
@@ -251,7 +278,10 @@ async fn a_protected_create_dropped_while_its_connection_is_lost_leaves_no_znode
 async fn a_protected_ephemeral_does_not_outlive_its_epoch() {
     let target = Target::start().await;
     let proxy = Proxy::start(target.hosts()).await;
-    let (client, observer) = (target.client_through(&proxy.host()).await, target.client().await);
+    let (client, observer) = (
+        target.client_through(&proxy.host()).await,
+        target.client().await,
+    );
     client.create("/p", b"", PERSISTENT).await.unwrap();
     proxy.silence(Direction::ToClient, true);
     let create = client.create_protected("/p/lock-", b"", CreateMode::EphemeralSequential);
@@ -275,7 +305,10 @@ async fn a_protected_ephemeral_does_not_outlive_its_epoch() {
 async fn a_guaranteed_delete_bound_to_an_epoch_ends_with_it() {
     let target = Target::start().await;
     let proxy = Proxy::start(target.hosts()).await;
-    let (client, observer) = (target.client_through(&proxy.host()).await, target.client().await);
+    let (client, observer) = (
+        target.client_through(&proxy.host()).await,
+        target.client().await,
+    );
     client.create("/kept", b"", PERSISTENT).await.unwrap();
     let epoch = client.epoch();
     proxy.refuse(true);
@@ -296,8 +329,14 @@ async fn protected_names_carry_an_id_of_their_own() {
     let target = Target::start().await;
     let client = target.client().await;
     client.create("/p", b"", PERSISTENT).await.unwrap();
-    let first = client.create_protected("/p/n", b"", PERSISTENT).await.unwrap();
-    let second = client.create_protected("/p/n", b"", PERSISTENT).await.unwrap();
+    let first = client
+        .create_protected("/p/n", b"", PERSISTENT)
+        .await
+        .unwrap();
+    let second = client
+        .create_protected("/p/n", b"", PERSISTENT)
+        .await
+        .unwrap();
     assert_ne!(first, second);
     for path in [&first, &second] {
         assert!(path.starts_with("/p/_c_") && path.ends_with("-n"), "{path}");
@@ -306,6 +345,9 @@ async fn protected_names_carry_an_id_of_their_own() {
     let own = format!("/p/{}", id.prefix("n"));
     client.create(&own, b"", PERSISTENT).await.unwrap();
     client.guaranteed_delete(GuaranteedDelete::protected("/p", id));
-    eventually("the deletion", async || client.exists(&own, None).await.unwrap().is_none()).await;
+    eventually("the deletion", async || {
+        client.exists(&own, None).await.unwrap().is_none()
+    })
+    .await;
     assert_eq!(client.get_children("/p", None).await.unwrap().len(), 2);
 }

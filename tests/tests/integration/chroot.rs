@@ -1,6 +1,8 @@
 //! Clients confined to a subtree.
 
-use zk_client::{AddWatchMode, Client, CreateMode, Error, ErrorCode, EventType, OpResult, ReadResult, Watcher};
+use zk_client::{
+    AddWatchMode, Client, CreateMode, Error, ErrorCode, EventType, OpResult, ReadResult, Watcher,
+};
 use zk_tests::target::connect;
 use zk_tests::wait::next_event;
 use zk_tests::{Feature, Target};
@@ -21,9 +23,18 @@ async fn paths_given_and_shown_are_relative_to_the_chroot() {
     let (data, _) = outside.get_data(&format!("{root}/a"), None).await.unwrap();
     assert_eq!(&data[..], b"in");
     assert_eq!(client.create2("/b", b"", PERSISTENT).await.unwrap().0, "/b");
-    assert_eq!(client.create_all("/c/d", b"", PERSISTENT).await.unwrap(), "/c/d");
+    assert_eq!(
+        client.create_all("/c/d", b"", PERSISTENT).await.unwrap(),
+        "/c/d"
+    );
     let error = client.get_data("/x", None).await.unwrap_err();
-    assert_eq!(error, Error::Server { code: ErrorCode::NoNode, path: "/x".into() });
+    assert_eq!(
+        error,
+        Error::Server {
+            code: ErrorCode::NoNode,
+            path: "/x".into()
+        }
+    );
     // The chroot itself is "/".
     client.set_data("/", b"root", None).await.unwrap();
     assert_eq!(&outside.get_data(root, None).await.unwrap().0[..], b"root");
@@ -36,7 +47,10 @@ async fn paths_given_and_shown_are_relative_to_the_chroot() {
 async fn sequential_names_in_the_chroot_itself_are_relative_too() {
     let target = Target::start().await;
     let client = target.client().await;
-    let path = client.create("/", b"", CreateMode::PersistentSequential).await.unwrap();
+    let path = client
+        .create("/", b"", CreateMode::PersistentSequential)
+        .await
+        .unwrap();
     assert_eq!(path, "/0000000000");
     client.delete(&path, None).await.unwrap();
 }
@@ -48,12 +62,21 @@ async fn events_are_relative_and_those_from_elsewhere_are_not_heard() {
     let (inside, chroot) = (Watcher::new(), Watcher::new());
     client.exists("/a", &inside).await.unwrap();
     client.get_data("/", &chroot).await.unwrap();
-    outside.create(&format!("{}/a", target.root()), b"", PERSISTENT).await.unwrap();
+    outside
+        .create(&format!("{}/a", target.root()), b"", PERSISTENT)
+        .await
+        .unwrap();
     outside.set_data(target.root(), b"x", None).await.unwrap();
     let event = next_event(&inside).await;
-    assert_eq!((event.event_type, event.path.as_str()), (EventType::NodeCreated, "/a"));
+    assert_eq!(
+        (event.event_type, event.path.as_str()),
+        (EventType::NodeCreated, "/a")
+    );
     let event = next_event(&chroot).await;
-    assert_eq!((event.event_type, event.path.as_str()), (EventType::NodeDataChanged, "/"));
+    assert_eq!(
+        (event.event_type, event.path.as_str()),
+        (EventType::NodeDataChanged, "/")
+    );
 }
 
 #[tokio::test]
@@ -67,12 +90,17 @@ async fn a_chroot_ends_at_a_whole_component() {
     client.create("/apple", b"", PERSISTENT).await.unwrap();
     let app = client.chroot("/app").unwrap();
     let watcher = Watcher::new();
-    app.add_watch("/", AddWatchMode::PersistentRecursive, &watcher).await.unwrap();
+    app.add_watch("/", AddWatchMode::PersistentRecursive, &watcher)
+        .await
+        .unwrap();
     client.set_data("/apple", b"x", None).await.unwrap();
     client.create("/apple/a", b"", PERSISTENT).await.unwrap();
     client.create("/app/a", b"", PERSISTENT).await.unwrap();
     let event = next_event(&watcher).await;
-    assert_eq!((event.event_type, event.path.as_str()), (EventType::NodeCreated, "/a"));
+    assert_eq!(
+        (event.event_type, event.path.as_str()),
+        (EventType::NodeCreated, "/a")
+    );
     assert_eq!(watcher.try_next(), None);
 }
 
@@ -91,7 +119,12 @@ async fn transactions_are_relative_in_both_directions() {
     };
     assert_eq!(a, "/a");
     assert!(n.starts_with("/n-"), "{n}");
-    let error = client.transaction().delete("/x", None).commit().await.unwrap_err();
+    let error = client
+        .transaction()
+        .delete("/x", None)
+        .commit()
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("(/x)"), "{error}");
     let reads = client.multi_read().get_data("/a").send().await.unwrap();
     assert!(matches!(&reads[..], [ReadResult::Data(..)]), "{reads:?}");
@@ -106,8 +139,13 @@ async fn ephemerals_are_listed_relative_and_only_those_within() {
     let client = target.client().await;
     client.create("/sub", b"", PERSISTENT).await.unwrap();
     let sub = client.chroot("/sub").unwrap();
-    client.create("/outer", b"", CreateMode::Ephemeral).await.unwrap();
-    sub.create("/inner", b"", CreateMode::Ephemeral).await.unwrap();
+    client
+        .create("/outer", b"", CreateMode::Ephemeral)
+        .await
+        .unwrap();
+    sub.create("/inner", b"", CreateMode::Ephemeral)
+        .await
+        .unwrap();
     assert_eq!(sub.get_ephemerals("/").await.unwrap(), ["/inner"]);
     let mut all = client.get_ephemerals("/").await.unwrap();
     all.sort();
@@ -134,7 +172,15 @@ async fn a_sub_chroot_shares_the_session() {
     assert_eq!(next_event(&far).await.path, "/sub/a");
     assert_eq!(next_event(&near).await.path, "/");
     // "/" confines no further.
-    assert!(client.chroot("/").unwrap().exists("/sub", None).await.unwrap().is_some());
+    assert!(
+        client
+            .chroot("/")
+            .unwrap()
+            .exists("/sub", None)
+            .await
+            .unwrap()
+            .is_some()
+    );
 }
 
 #[tokio::test]

@@ -26,10 +26,18 @@ async fn a_request_over_the_frame_limit_is_not_sent() {
     let client = target.client_through(&tap.host()).await;
     let over = vec![0; DEFAULT_FRAME_LIMIT + 1 - overhead(&target)];
     let error = client.create("/a", &over, PERSISTENT).await.unwrap_err();
-    let Error::FrameTooLarge { ref path, size, limit } = error else {
+    let Error::FrameTooLarge {
+        ref path,
+        size,
+        limit,
+    } = error
+    else {
         panic!("{error:?}");
     };
-    assert_eq!((&**path, size, limit), ("/a", DEFAULT_FRAME_LIMIT + 1, DEFAULT_FRAME_LIMIT));
+    assert_eq!(
+        (&**path, size, limit),
+        ("/a", DEFAULT_FRAME_LIMIT + 1, DEFAULT_FRAME_LIMIT)
+    );
     assert_eq!(error.outcome(), Outcome::NotApplied);
     assert!(!error.is_retryable());
     client.get_data("/", None).await.unwrap();
@@ -63,15 +71,27 @@ async fn a_reply_over_the_limit_fails_its_call_and_does_not_loop() {
     let target = Target::start().await;
     let proxy = Proxy::start(target.hosts()).await;
     let other = target.client().await;
-    other.create("/big", vec![0; 50_000], PERSISTENT).await.unwrap();
+    other
+        .create("/big", vec![0; 50_000], PERSISTENT)
+        .await
+        .unwrap();
     let builder = target.builder_through(&proxy.host());
     let client = connect(builder.reply_limit(20_000)).await;
-    let error = within("an answer", client.get_data("/big", None)).await.unwrap_err();
-    assert_eq!(error.outcome(), Outcome::NotApplied);
+    let error = within("an answer", client.get_data("/big", None))
+        .await
+        .unwrap_err();
+    let Error::ReplyTooLarge {
+        ref path,
+        size,
+        limit,
+    } = error
+    else {
+        panic!("{error:?}");
+    };
+    assert_eq!((&**path, limit), ("/big", 20_000));
+    assert!(size > 50_000, "{size}");
     // The same read would fail again for ever, at the price of a connection each.
-    assert!(!error.is_retryable(), "{error:?}");
-    let text = error.to_string();
-    assert!(text.contains("/big") && text.contains("20000"), "{text}");
+    assert!(!error.is_retryable());
     until_connected(&client).await;
     client.get_data("/", None).await.unwrap();
     assert_eq!(proxy.accepted(), 2);
@@ -93,7 +113,12 @@ async fn a_full_queue_fails_the_call_at_once_and_says_which_bound() {
         }
         assert!(waiting.len() <= 7, "no bound");
     };
-    assert_eq!(full, Error::QueueFull { limit: QueueLimit::Requests(5) });
+    assert_eq!(
+        full,
+        Error::QueueFull {
+            limit: QueueLimit::Requests(5)
+        }
+    );
     assert_eq!(full.outcome(), Outcome::NotApplied);
     assert!(full.is_retryable());
     assert!(waiting.len() >= 5);
@@ -106,7 +131,12 @@ async fn a_full_queue_fails_the_call_at_once_and_says_which_bound() {
     // Whatever its size, a call finds room in an empty queue, and the next does not.
     let big = client.create("/a", vec![0; 10_001], PERSISTENT);
     let full = client.get_data("/", None).await.unwrap_err();
-    assert_eq!(full, Error::QueueFull { limit: QueueLimit::Bytes(10_000) });
+    assert_eq!(
+        full,
+        Error::QueueFull {
+            limit: QueueLimit::Bytes(10_000)
+        }
+    );
     big.await.unwrap();
 }
 
@@ -160,7 +190,15 @@ async fn a_server_that_stops_reading_costs_bounded_memory() {
         }
         assert!(waiting.len() <= 64, "no bound");
     };
-    assert!(matches!(full, Error::QueueFull { limit: QueueLimit::Bytes(_) }), "{full:?}");
+    assert!(
+        matches!(
+            full,
+            Error::QueueFull {
+                limit: QueueLimit::Bytes(_)
+            }
+        ),
+        "{full:?}"
+    );
 }
 
 #[tokio::test]
@@ -171,9 +209,19 @@ async fn the_default_deadline_of_a_call_can_be_chosen() {
     let builder = target.builder_through(&proxy.host());
     let client = connect(builder.operation_deadline(deadline)).await;
     proxy.freeze(true);
-    let error = within("the deadline", client.get_data("/", None)).await.unwrap_err();
-    assert_eq!(error, Error::DeadlineExceeded { deadline, outcome: Outcome::NotApplied });
-    let patient = client.with_deadline(Duration::from_secs(30)).get_data("/", None);
+    let error = within("the deadline", client.get_data("/", None))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error,
+        Error::DeadlineExceeded {
+            deadline,
+            outcome: Outcome::NotApplied
+        }
+    );
+    let patient = client
+        .with_deadline(Duration::from_secs(30))
+        .get_data("/", None);
     proxy.freeze(false);
     patient.await.unwrap();
 }
@@ -193,11 +241,17 @@ async fn a_list_of_children_may_be_larger_than_a_request() {
 #[tokio::test]
 async fn one_address_gets_only_so_many_connections() {
     bundled_only!("limits::one_address_gets_only_so_many_connections");
-    let config = ServerConfig::embedded().max_client_cnxns(2).build().unwrap();
+    let config = ServerConfig::embedded()
+        .max_client_cnxns(2)
+        .build()
+        .unwrap();
     let target = Target::bundled(Server::builder().config(config).start().await.unwrap()).await;
     let first = target.client().await;
     let second = RawSession::open(target.hosts()).await.unwrap();
-    let refused = target.builder().connect_deadline(Duration::from_millis(500)).connect();
+    let refused = target
+        .builder()
+        .connect_deadline(Duration::from_millis(500))
+        .connect();
     within("the deadline", refused).await.unwrap_err();
     second.close().await.unwrap();
     let third = target.client().await;
@@ -208,14 +262,29 @@ async fn one_address_gets_only_so_many_connections() {
 #[tokio::test]
 async fn a_hard_quota_refuses_what_exceeds_it() {
     bundled_only!("limits::a_hard_quota_refuses_what_exceeds_it");
-    let config = ServerConfig::embedded().enforce_quota(true).build().unwrap();
+    let config = ServerConfig::embedded()
+        .enforce_quota(true)
+        .build()
+        .unwrap();
     let target = Target::bundled(Server::builder().config(config).start().await.unwrap()).await;
     let outside = connect(zk_client::Client::builder(target.hosts())).await;
     let quota = format!("/zookeeper/quota{}", target.root());
-    outside.create_all(&format!("{quota}/zookeeper_limits"), b"count=-1,bytes=-1=;byteHardLimit=-1;countHardLimit=3", PERSISTENT)
+    outside
+        .create_all(
+            &format!("{quota}/zookeeper_limits"),
+            b"count=-1,bytes=-1=;byteHardLimit=-1;countHardLimit=3",
+            PERSISTENT,
+        )
         .await
         .unwrap();
-    outside.create(&format!("{quota}/zookeeper_stats"), b"count=1,bytes=0", PERSISTENT).await.unwrap();
+    outside
+        .create(
+            &format!("{quota}/zookeeper_stats"),
+            b"count=1,bytes=0",
+            PERSISTENT,
+        )
+        .await
+        .unwrap();
     let client = target.client().await;
     client.create("/a", b"", PERSISTENT).await.unwrap();
     client.create("/b", b"", PERSISTENT).await.unwrap();

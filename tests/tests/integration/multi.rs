@@ -19,8 +19,13 @@ async fn a_transaction_applies_all_its_operations_with_a_result_each() {
         .create("/a/n-", b"", CreateMode::EphemeralSequential)
         .delete("/old", None);
     let results = transaction.commit().await.unwrap();
-    let [OpResult::Check, OpResult::Create(a), OpResult::SetData(stat), OpResult::Create(n), OpResult::Delete] =
-        &results[..]
+    let [
+        OpResult::Check,
+        OpResult::Create(a),
+        OpResult::SetData(stat),
+        OpResult::Create(n),
+        OpResult::Delete,
+    ] = &results[..]
     else {
         panic!("{results:?}");
     };
@@ -29,7 +34,10 @@ async fn a_transaction_applies_all_its_operations_with_a_result_each() {
     let (data, read) = client.get_data("/a", None).await.unwrap();
     assert_eq!(&data[..], b"22");
     // One transaction, one zxid.
-    assert_eq!((read.czxid, read.mzxid, read.pzxid), (stat.mzxid, stat.mzxid, stat.mzxid));
+    assert_eq!(
+        (read.czxid, read.mzxid, read.pzxid),
+        (stat.mzxid, stat.mzxid, stat.mzxid)
+    );
     assert_eq!(client.exists("/old", None).await.unwrap(), None);
 }
 
@@ -41,14 +49,26 @@ async fn a_refused_transaction_names_the_operation_and_applies_none() {
     for failing in 0..3 {
         let mut transaction = client.transaction();
         for n in 0..3 {
-            let path = if n == failing { "/there".to_owned() } else { format!("/{n}") };
+            let path = if n == failing {
+                "/there".to_owned()
+            } else {
+                format!("/{n}")
+            };
             transaction = transaction.create(&path, b"", PERSISTENT);
         }
         let error = transaction.commit().await.unwrap_err();
-        let Error::Transaction { index, code, ref path } = error else {
+        let Error::Transaction {
+            index,
+            code,
+            ref path,
+        } = error
+        else {
             panic!("{error:?}");
         };
-        assert_eq!((index, code, &**path), (failing, ErrorCode::NodeExists, "/there"));
+        assert_eq!(
+            (index, code, &**path),
+            (failing, ErrorCode::NodeExists, "/there")
+        );
         assert_eq!(error.code(), Some(ErrorCode::NodeExists));
         assert_eq!(error.outcome(), Outcome::NotApplied);
         assert_eq!(client.get_children("/", None).await.unwrap(), ["there"]);
@@ -63,13 +83,22 @@ async fn each_kind_of_operation_can_be_the_one_that_fails() {
     let refused = [
         (client.transaction().check("/a", 9), ErrorCode::BadVersion),
         (client.transaction().delete("/x", None), ErrorCode::NoNode),
-        (client.transaction().set_data("/a", b"", 9), ErrorCode::BadVersion),
-        (client.transaction().create2("/x/y", b"", PERSISTENT), ErrorCode::NoNode),
+        (
+            client.transaction().set_data("/a", b"", 9),
+            ErrorCode::BadVersion,
+        ),
+        (
+            client.transaction().create2("/x/y", b"", PERSISTENT),
+            ErrorCode::NoNode,
+        ),
     ];
     for (transaction, code) in refused {
         let transaction = transaction.create("/later", b"", PERSISTENT);
         let error = transaction.commit().await.unwrap_err();
-        assert!(matches!(error, Error::Transaction { index: 0, .. }), "{error:?}");
+        assert!(
+            matches!(error, Error::Transaction { index: 0, .. }),
+            "{error:?}"
+        );
         assert_eq!(error.code(), Some(code));
     }
     assert_eq!(client.exists("/later", None).await.unwrap(), None);
@@ -86,7 +115,12 @@ async fn an_empty_transaction_succeeds() {
 async fn create2_in_a_transaction_answers_with_the_stat_where_servers_do() {
     let target = Target::start().await;
     let client = target.client().await;
-    let results = client.transaction().create2("/a", b"xyz", PERSISTENT).commit().await.unwrap();
+    let results = client
+        .transaction()
+        .create2("/a", b"xyz", PERSISTENT)
+        .commit()
+        .await
+        .unwrap();
     match &results[..] {
         [OpResult::Create2(path, stat)] => {
             assert_eq!(path, "/a");
@@ -121,10 +155,19 @@ async fn reads_in_one_request_succeed_or_fail_each_for_itself() {
     client.create("/a", b"data", PERSISTENT).await.unwrap();
     client.create("/a/b", b"", PERSISTENT).await.unwrap();
     // On servers without multiRead the client reads one by one.
-    let reads = client.multi_read().get_data("/a").get_children("/x").get_children("/a").get_data("/x");
+    let reads = client
+        .multi_read()
+        .get_data("/a")
+        .get_children("/x")
+        .get_children("/a")
+        .get_data("/x");
     let results = reads.send().await.unwrap();
-    let [ReadResult::Data(data, stat), ReadResult::Error(missing), ReadResult::Children(names), ReadResult::Error(also)] =
-        &results[..]
+    let [
+        ReadResult::Data(data, stat),
+        ReadResult::Error(missing),
+        ReadResult::Children(names),
+        ReadResult::Error(also),
+    ] = &results[..]
     else {
         panic!("{results:?}");
     };
@@ -138,7 +181,10 @@ async fn reads_in_one_request_succeed_or_fail_each_for_itself() {
 async fn a_transaction_with_a_bad_argument_is_not_sent() {
     let target = Target::start().await;
     let client = target.client().await;
-    let transaction = client.transaction().create("/a", b"", PERSISTENT).delete("bad", None);
+    let transaction = client
+        .transaction()
+        .create("/a", b"", PERSISTENT)
+        .delete("bad", None);
     let error = transaction.commit().await.unwrap_err();
     assert!(matches!(error, Error::InvalidPath(_)), "{error:?}");
     assert_eq!(client.exists("/a", None).await.unwrap(), None);
@@ -153,5 +199,13 @@ async fn many_operations_fit_into_one_transaction() {
         transaction = transaction.create(&format!("/{n}"), b"x", PERSISTENT);
     }
     assert_eq!(transaction.commit().await.unwrap().len(), 1000);
-    assert_eq!(client.exists("/", None).await.unwrap().unwrap().num_children, 1000);
+    assert_eq!(
+        client
+            .exists("/", None)
+            .await
+            .unwrap()
+            .unwrap()
+            .num_children,
+        1000
+    );
 }

@@ -30,7 +30,10 @@ async fn replies_complete_in_the_order_of_the_calls() {
     let calls = (0..300).map(|n| {
         // Writes, reads and a sync take different ways through a server.
         let call = match n % 3 {
-            0 => client.set_data("/", n.to_string(), None).map(|done| done.is_ok()).boxed(),
+            0 => client
+                .set_data("/", n.to_string(), None)
+                .map(|done| done.is_ok())
+                .boxed(),
             1 => client.get_data("/", None).map(|done| done.is_ok()).boxed(),
             _ => client.sync("/").map(|done| done.is_ok()).boxed(),
         };
@@ -51,7 +54,10 @@ async fn a_call_that_is_never_polled_is_made_all_the_same() {
     let target = Target::start().await;
     let (client, observer) = (target.client().await, target.client().await);
     let unpolled = client.create("/a", b"", CreateMode::Persistent);
-    eventually("the znode", async || observer.exists("/a", None).await.unwrap().is_some()).await;
+    eventually("the znode", async || {
+        observer.exists("/a", None).await.unwrap().is_some()
+    })
+    .await;
     drop(unpolled);
     client.delete("/a", None).await.unwrap();
 }
@@ -92,7 +98,10 @@ async fn ones_own_event_comes_before_the_reply_that_made_it() {
         let watcher = Watcher::new();
         client.get_data("/", &watcher).await.unwrap();
         client.set_data("/", b"x", None).await.unwrap();
-        assert_eq!(watcher.try_next().unwrap().event_type, EventType::NodeDataChanged);
+        assert_eq!(
+            watcher.try_next().unwrap().event_type,
+            EventType::NodeDataChanged
+        );
     }
 }
 
@@ -128,7 +137,10 @@ async fn request_numbers_wrap_clear_of_the_reserved_ones() {
     for result in join_all(calls).await {
         result.unwrap();
     }
-    let writes = tap.seen().into_iter().filter(|seen| seen.is(OpCode::SetData));
+    let writes = tap
+        .seen()
+        .into_iter()
+        .filter(|seen| seen.is(OpCode::SetData));
     let xids: Vec<i32> = writes.map(|seen| seen.request.xid.0).collect();
     let expected: Vec<i32> = (i32::MAX - 4..=i32::MAX).chain(1..=15).collect();
     assert_eq!(xids, expected);

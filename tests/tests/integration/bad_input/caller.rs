@@ -8,8 +8,20 @@ use zk_proto::OpCode;
 use zk_tests::wait::within;
 use zk_tests::{Tap, Target};
 
-const BAD_PATHS: [&str; 12] =
-    ["", "a", "a/b", "//", "/a/", "/a//b", "/.", "/..", "/a/./b", "/a\0b", "/\u{1f600}", "/\u{e000}"];
+const BAD_PATHS: [&str; 12] = [
+    "",
+    "a",
+    "a/b",
+    "//",
+    "/a/",
+    "/a//b",
+    "/.",
+    "/..",
+    "/a/./b",
+    "/a\0b",
+    "/\u{1f600}",
+    "/\u{e000}",
+];
 
 #[tokio::test]
 async fn a_bad_path_is_refused_by_every_operation() {
@@ -21,7 +33,10 @@ async fn a_bad_path_is_refused_by_every_operation() {
         let refusals = [
             client.create(path, b"", CreateMode::Persistent).await.err(),
             client.create2(path, b"", CreateMode::Ephemeral).await.err(),
-            client.create_all(path, b"", CreateMode::Persistent).await.err(),
+            client
+                .create_all(path, b"", CreateMode::Persistent)
+                .await
+                .err(),
             client.delete(path, None).await.err(),
             client.delete_all(path).await.err(),
             client.exists(path, None).await.err(),
@@ -59,15 +74,30 @@ async fn a_sequential_name_may_be_empty_but_not_bad() {
     assert_eq!(client.create("/", b"", mode).await.unwrap(), "/0000000000");
     for path in ["", "a", "//", "/a//"] {
         let error = client.create(path, b"", mode).await.unwrap_err();
-        assert!(matches!(error, Error::InvalidPath(_)), "{path:?}: {error:?}");
+        assert!(
+            matches!(error, Error::InvalidPath(_)),
+            "{path:?}: {error:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_bad_connect_string_is_refused_at_once() {
     let bad = [
-        "", " ", ",", "/chroot", "host:0", "host:65536", "host:port", "[::1", "[::1]x:1",
-        "::1:2181", "host:1/chroot/", "host:1//", "host:1/a/../b", "ho st:1",
+        "",
+        " ",
+        ",",
+        "/chroot",
+        "host:0",
+        "host:65536",
+        "host:port",
+        "[::1",
+        "[::1]x:1",
+        "::1:2181",
+        "host:1/chroot/",
+        "host:1//",
+        "host:1/a/../b",
+        "ho st:1",
     ];
     for text in bad {
         let refused = within("an answer", Client::connect(text)).await;
@@ -85,19 +115,46 @@ async fn a_bad_acl_or_ttl_is_refused_and_named() {
     let client = target.client_through(&tap.host()).await;
     let acl = |scheme: &str, id: &str| vec![Acl::new(Perms::ALL, AclId::new(scheme, id))];
     for bad in [vec![], acl("world", "somebody"), acl("", "x")] {
-        let create = client.create("/a", b"", CreateMode::Persistent.with_acl(bad.clone())).await;
+        let create = client
+            .create("/a", b"", CreateMode::Persistent.with_acl(bad.clone()))
+            .await;
         let set = client.set_acl("/a", bad, None).await.map(drop);
         for error in [create.unwrap_err(), set.unwrap_err()] {
-            assert!(matches!(error, Error::InvalidArgument { argument: "acl", .. }), "{error:?}");
+            assert!(
+                matches!(
+                    error,
+                    Error::InvalidArgument {
+                        argument: "acl",
+                        ..
+                    }
+                ),
+                "{error:?}"
+            );
         }
     }
-    for ttl in [Duration::ZERO, Duration::from_micros(999), Duration::from_millis(1 << 40)] {
+    for ttl in [
+        Duration::ZERO,
+        Duration::from_micros(999),
+        Duration::from_millis(1 << 40),
+    ] {
         let mode = CreateMode::PersistentWithTtl(ttl);
         let error = client.create("/a", b"", mode).await.unwrap_err();
-        assert!(matches!(error, Error::InvalidArgument { argument: "ttl", .. }), "{error:?}");
+        assert!(
+            matches!(
+                error,
+                Error::InvalidArgument {
+                    argument: "ttl",
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
     }
     client.get_data("/", None).await.unwrap();
-    assert_eq!(tap.count(OpCode::Create) + tap.count(OpCode::SetAcl) + tap.count(OpCode::CreateTtl), 0);
+    assert_eq!(
+        tap.count(OpCode::Create) + tap.count(OpCode::SetAcl) + tap.count(OpCode::CreateTtl),
+        0
+    );
 }
 
 #[tokio::test]
@@ -105,11 +162,17 @@ async fn a_bad_setting_is_refused_and_named() {
     let builder = || Client::builder("127.0.0.1:1");
     let bad = [
         ("session_timeout", builder().session_timeout(Duration::ZERO)),
-        ("session_timeout", builder().session_timeout(Duration::from_secs(1 << 32))),
+        (
+            "session_timeout",
+            builder().session_timeout(Duration::from_secs(1 << 32)),
+        ),
         ("max_in_flight", builder().max_in_flight(0)),
         ("queue_limits", builder().queue_limits(0, 1)),
         ("queue_limits", builder().queue_limits(1, 0)),
-        ("reconnect_backoff", builder().reconnect_backoff(Duration::ZERO, Duration::ZERO)),
+        (
+            "reconnect_backoff",
+            builder().reconnect_backoff(Duration::ZERO, Duration::ZERO),
+        ),
         ("auth scheme", builder().auth("world", b"anyone")),
     ];
     for (name, builder) in bad {

@@ -21,11 +21,18 @@ impl Bystander {
     async fn new(target: &Target) -> Self {
         let client = target.client().await;
         let watcher = Watcher::new();
-        client.create("/mine", b"", CreateMode::Ephemeral).await.unwrap();
+        client
+            .create("/mine", b"", CreateMode::Ephemeral)
+            .await
+            .unwrap();
         client.get_data("/mine", &watcher).await.unwrap();
         client.get_children("/", &watcher).await.unwrap();
         let session = client.session_id();
-        Self { client, watcher, session }
+        Self {
+            client,
+            watcher,
+            session,
+        }
     }
 
     async fn noticed_nothing(self) {
@@ -42,7 +49,11 @@ async fn until_closed(wire: &mut Wire) {
 }
 
 /// The answer, or `None` if the server closes instead.
-async fn ask(session: &mut RawSession, op: i32, body: &impl Encode) -> Option<(ReplyHeader, Bytes)> {
+async fn ask(
+    session: &mut RawSession,
+    op: i32,
+    body: &impl Encode,
+) -> Option<(ReplyHeader, Bytes)> {
     session.send(op, body).await.unwrap();
     session.receive().await.ok()
 }
@@ -94,9 +105,20 @@ async fn bodies_that_cannot_be_read_are_answered_and_the_connection_stays() {
     let bystander = Bystander::new(&target).await;
     let mut session = RawSession::open(target.hosts()).await.unwrap();
     let ops = [
-        OpCode::Create, OpCode::Delete, OpCode::Exists, OpCode::GetData, OpCode::SetData,
-        OpCode::GetAcl, OpCode::SetAcl, OpCode::GetChildren, OpCode::GetChildren2, OpCode::Multi,
-        OpCode::Create2, OpCode::RemoveWatches, OpCode::CreateContainer, OpCode::CreateTtl,
+        OpCode::Create,
+        OpCode::Delete,
+        OpCode::Exists,
+        OpCode::GetData,
+        OpCode::SetData,
+        OpCode::GetAcl,
+        OpCode::SetAcl,
+        OpCode::GetChildren,
+        OpCode::GetChildren2,
+        OpCode::Multi,
+        OpCode::Create2,
+        OpCode::RemoveWatches,
+        OpCode::CreateContainer,
+        OpCode::CreateTtl,
         OpCode::SetWatches,
     ];
     for op in ops {
@@ -104,7 +126,13 @@ async fn bodies_that_cannot_be_read_are_answered_and_the_connection_stays() {
         let (header, _) = ask(&mut session, op.into(), &i32::MAX).await.unwrap();
         assert_eq!(header.err, ErrorCode::MarshallingError, "{op:?}");
     }
-    assert_eq!(session.create(&format!("{}/mine/x", target.root())).await.unwrap(), ErrorCode::NoChildrenForEphemerals);
+    assert_eq!(
+        session
+            .create(&format!("{}/mine/x", target.root()))
+            .await
+            .unwrap(),
+        ErrorCode::NoChildrenForEphemerals
+    );
     bystander.noticed_nothing().await;
 }
 
@@ -112,10 +140,25 @@ async fn bodies_that_cannot_be_read_are_answered_and_the_connection_stays() {
 async fn unknown_operations_are_refused_and_end_the_connection() {
     let target = Target::start().await;
     let bystander = Bystander::new(&target).await;
-    for op in [10, 23, 99, 108, 1000, -1, -100, i32::MIN, i32::MAX, OpCode::Notification.into()] {
+    for op in [
+        10,
+        23,
+        99,
+        108,
+        1000,
+        -1,
+        -100,
+        i32::MIN,
+        i32::MAX,
+        OpCode::Notification.into(),
+    ] {
         let mut session = RawSession::open(target.hosts()).await.unwrap();
         if let Some((header, body)) = ask(&mut session, op, &()).await {
-            assert_eq!((header.err, header.zxid.0, body.len()), (ErrorCode::Unimplemented, -1, 0), "{op}");
+            assert_eq!(
+                (header.err, header.zxid.0, body.len()),
+                (ErrorCode::Unimplemented, -1, 0),
+                "{op}"
+            );
         }
         until_closed(&mut session.wire).await;
     }
@@ -129,7 +172,9 @@ async fn the_reapers_operation_is_not_for_clients() {
     let bystander = Bystander::new(&target).await;
     let mut session = RawSession::open(target.hosts()).await.unwrap();
     let path = format!("{}/mine", target.root());
-    let request = DeleteContainerRequest { path: Some(path.as_bytes().into()) };
+    let request = DeleteContainerRequest {
+        path: Some(path.as_bytes().into()),
+    };
     if let Some((header, _)) = ask(&mut session, OpCode::DeleteContainer.into(), &request).await {
         assert_ne!(header.err, ErrorCode::Ok);
     }
@@ -158,7 +203,10 @@ async fn modes_that_do_not_fit_their_operation_are_refused() {
             };
             let answer = ask(&mut session, op.into(), &request).await;
             let err = answer.map(|(header, _)| header.err);
-            assert!(err.is_some_and(|err| err != ErrorCode::Ok), "{op:?} with {flags}: {err:?}");
+            assert!(
+                err.is_some_and(|err| err != ErrorCode::Ok),
+                "{op:?} with {flags}: {err:?}"
+            );
         }
     }
     for flags in [0, 1, 2, 3, 4, 7] {
@@ -169,7 +217,9 @@ async fn modes_that_do_not_fit_their_operation_are_refused() {
             flags,
             ttl_ms: 1000,
         };
-        let (header, _) = ask(&mut session, OpCode::CreateTtl.into(), &request).await.unwrap();
+        let (header, _) = ask(&mut session, OpCode::CreateTtl.into(), &request)
+            .await
+            .unwrap();
         assert_ne!(header.err, ErrorCode::Ok, "{flags}");
     }
     bystander.noticed_nothing().await;
@@ -181,7 +231,11 @@ async fn a_client_that_leaves_in_the_middle_of_a_frame_is_forgotten() {
     let bystander = Bystander::new(&target).await;
     for reset in [false, true] {
         let mut session = RawSession::open(target.hosts()).await.unwrap();
-        session.wire.write_raw(&[0, 0, 1, 0, 0, 0, 0, 1, 0, 0]).await.unwrap();
+        session
+            .wire
+            .write_raw(&[0, 0, 1, 0, 0, 0, 0, 1, 0, 0])
+            .await
+            .unwrap();
         if reset {
             session.wire.reset();
         }
@@ -194,7 +248,10 @@ async fn a_client_that_floods_and_never_reads_does_not_stop_others() {
     let target = Target::start().await;
     let bystander = Bystander::new(&target).await;
     let mut session = RawSession::open(target.hosts()).await.unwrap();
-    let header = RequestHeader { xid: Xid::PING, op: OpCode::Ping.into() };
+    let header = RequestHeader {
+        xid: Xid::PING,
+        op: OpCode::Ping.into(),
+    };
     let mut pings = bytes::BytesMut::new();
     for _ in 0..5_000 {
         zk_proto::encode_frame(&mut pings, &header);
@@ -224,13 +281,22 @@ async fn a_wrong_password_gets_the_answer_of_a_session_that_is_gone() {
     let target = Target::start().await;
     let mut owner = RawSession::open(target.hosts()).await.unwrap();
     let id = owner.response.session_id;
-    let thief = RawSession::resume(target.hosts(), id, zk_proto::Password::new(*b"0123456789abcdef"));
+    let thief = RawSession::resume(
+        target.hosts(),
+        id,
+        zk_proto::Password::new(*b"0123456789abcdef"),
+    );
     let thief = thief.await.unwrap();
-    assert_eq!((thief.response.timeout_ms, thief.response.session_id.0), (0, 0));
+    assert_eq!(
+        (thief.response.timeout_ms, thief.response.session_id.0),
+        (0, 0)
+    );
     // The owner is thrown out by that too, but the session is still the owner's.
     until_closed(&mut owner.wire).await;
     let password = owner.response.password.clone();
-    let owner = RawSession::resume(target.hosts(), id, password).await.unwrap();
+    let owner = RawSession::resume(target.hosts(), id, password)
+        .await
+        .unwrap();
     assert_eq!(owner.response.session_id, id);
     owner.close().await.unwrap();
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use futures_util::future::join;
 use zk_client::{Client, ClientBuilder, CreateMode, Error, ErrorCode, Outcome, Watcher};
-use zk_proto::record::{CreateResponse, ErrorResponse, GetDataResponse, MultiResponse, MultiResult};
+use zk_proto::record::{
+    CreateResponse, ErrorResponse, GetDataResponse, MultiResponse, MultiResult,
+};
 use zk_proto::{EventType, OpCode, Stat, Xid};
 use zk_tests::target::connect;
 use zk_tests::wait::{eventually, within};
@@ -15,14 +17,21 @@ fn builder(server: &FakeServer) -> ClientBuilder {
 }
 
 fn data() -> GetDataResponse {
-    GetDataResponse { data: Some(b"data"[..].into()), stat: Stat::default() }
+    GetDataResponse {
+        data: Some(b"data"[..].into()),
+        stat: Stat::default(),
+    }
 }
 
 /// Serves reads and closeSession.
 async fn serve(mut connection: FakeConnection) {
     while let Some(request) = connection.request(1).await {
         match OpCode::try_from(request.op) {
-            Ok(OpCode::GetData) => connection.reply(request.xid, 1, ErrorCode::Ok, &data()).await,
+            Ok(OpCode::GetData) => {
+                connection
+                    .reply(request.xid, 1, ErrorCode::Ok, &data())
+                    .await
+            }
             _ => connection.reply(request.xid, 1, ErrorCode::Ok, &()).await,
         }
     }
@@ -30,7 +39,9 @@ async fn serve(mut connection: FakeConnection) {
 
 /// A server that answers the first request of its first connection by `script`,
 /// and behaves from the second connection on.
-async fn misbehaves_once<F>(script: impl Fn(FakeConnection, Request) -> F + Clone + Send + Sync + 'static) -> FakeServer
+async fn misbehaves_once<F>(
+    script: impl Fn(FakeConnection, Request) -> F + Clone + Send + Sync + 'static,
+) -> FakeServer
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -59,9 +70,16 @@ async fn costs_the_connection(server: FakeServer) {
         client.create("/a", b"", CreateMode::Persistent),
     )
     .await;
-    assert_eq!(read.unwrap_err(), Error::ConnectionLost { outcome: Outcome::NotApplied });
+    assert_eq!(
+        read.unwrap_err(),
+        Error::ConnectionLost {
+            outcome: Outcome::NotApplied
+        }
+    );
     assert!(matches!(write.unwrap_err(), Error::ConnectionLost { .. }));
-    within("the next connection", client.get_data("/", None)).await.unwrap();
+    within("the next connection", client.get_data("/", None))
+        .await
+        .unwrap();
     assert_eq!(server.connections(), 2);
 }
 
@@ -126,7 +144,9 @@ async fn replies_out_of_order_cost_the_connection_and_answer_nobody() {
                 return;
             };
             let created = CreateResponse { path: "/a".into() };
-            connection.reply(second.xid, 1, ErrorCode::Ok, &created).await;
+            connection
+                .reply(second.xid, 1, ErrorCode::Ok, &created)
+                .await;
             connection.reply(first.xid, 1, ErrorCode::Ok, &data()).await;
             connection.until_closed().await;
         })
@@ -138,8 +158,12 @@ async fn replies_out_of_order_cost_the_connection_and_answer_nobody() {
 #[tokio::test]
 async fn a_reply_twice_costs_the_connection() {
     let server = misbehaves_once(async |mut connection, request| {
-        connection.reply(request.xid, 1, ErrorCode::Ok, &data()).await;
-        connection.reply(request.xid, 1, ErrorCode::Ok, &data()).await;
+        connection
+            .reply(request.xid, 1, ErrorCode::Ok, &data())
+            .await;
+        connection
+            .reply(request.xid, 1, ErrorCode::Ok, &data())
+            .await;
         connection.until_closed().await;
     })
     .await;
@@ -164,7 +188,10 @@ async fn a_body_that_cannot_be_read_fails_its_call_alone() {
     let client = connect(builder(&server)).await;
     let error = client.get_data("/", None).await.unwrap_err();
     assert!(matches!(error, Error::BadReply(_)), "{error:?}");
-    let error = client.create("/a", b"", CreateMode::Persistent).await.unwrap_err();
+    let error = client
+        .create("/a", b"", CreateMode::Persistent)
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::BadReply(_)), "{error:?}");
     assert_eq!(error.outcome(), Outcome::Applied);
     client.get_data("/", None).await.unwrap();
@@ -174,7 +201,9 @@ async fn a_body_that_cannot_be_read_fails_its_call_alone() {
 #[tokio::test]
 async fn lists_that_claim_more_than_is_there_are_no_reason_to_allocate() {
     let server = misbehaves_once(async |mut connection, request| {
-        connection.reply(request.xid, 1, ErrorCode::Ok, &i32::MAX).await;
+        connection
+            .reply(request.xid, 1, ErrorCode::Ok, &i32::MAX)
+            .await;
         serve(connection).await;
     })
     .await;
@@ -186,7 +215,9 @@ async fn lists_that_claim_more_than_is_there_are_no_reason_to_allocate() {
 #[tokio::test]
 async fn a_code_that_nobody_knows_is_shown_as_it_is() {
     let server = misbehaves_once(async |mut connection, request| {
-        connection.reply(request.xid, 1, ErrorCode::Other(-999), &()).await;
+        connection
+            .reply(request.xid, 1, ErrorCode::Other(-999), &())
+            .await;
         serve(connection).await;
     })
     .await;
@@ -201,12 +232,18 @@ async fn a_transaction_with_too_few_or_too_many_results_is_unreadable() {
     for results in [0, 3] {
         let server = misbehaves_once(move |mut connection, request| async move {
             let results = vec![MultiResult::Delete; results];
-            connection.reply(request.xid, 1, ErrorCode::Ok, &MultiResponse { results }).await;
+            connection
+                .reply(request.xid, 1, ErrorCode::Ok, &MultiResponse { results })
+                .await;
             serve(connection).await;
         })
         .await;
         let client = connect(builder(&server)).await;
-        let commit = client.transaction().delete("/a", None).delete("/b", None).commit();
+        let commit = client
+            .transaction()
+            .delete("/a", None)
+            .delete("/b", None)
+            .commit();
         let error = commit.await.unwrap_err();
         assert!(matches!(error, Error::BadReply(_)), "{error:?}");
     }
@@ -216,12 +253,18 @@ async fn a_transaction_with_too_few_or_too_many_results_is_unreadable() {
 async fn results_of_another_kind_than_asked_for_do_no_harm() {
     let server = misbehaves_once(async |mut connection, request| {
         let results = vec![MultiResult::Check, MultiResult::GetData(data())];
-        connection.reply(request.xid, 1, ErrorCode::Ok, &MultiResponse { results }).await;
+        connection
+            .reply(request.xid, 1, ErrorCode::Ok, &MultiResponse { results })
+            .await;
         serve(connection).await;
     })
     .await;
     let client = connect(builder(&server)).await;
-    let commit = client.transaction().delete("/a", None).delete("/b", None).commit();
+    let commit = client
+        .transaction()
+        .delete("/a", None)
+        .delete("/b", None)
+        .commit();
     assert!(matches!(commit.await, Err(Error::BadReply(_))));
     client.get_data("/", None).await.unwrap();
 }
@@ -229,11 +272,23 @@ async fn results_of_another_kind_than_asked_for_do_no_harm() {
 #[tokio::test]
 async fn events_that_nobody_asked_for_or_understands_are_passed_over() {
     let server = misbehaves_once(async |mut connection, request| {
-        connection.event(EventType::NodeDeleted, "/nobody/asked").await;
-        connection.event(EventType::NodeDataChanged, "not a path").await;
-        let odd = zk_proto::record::WatcherEvent { event_type: 99, state: 98, path: "/".into() };
-        connection.reply(Xid::NOTIFICATION, -1, ErrorCode::Ok, &odd).await;
-        connection.reply(request.xid, 1, ErrorCode::Ok, &data()).await;
+        connection
+            .event(EventType::NodeDeleted, "/nobody/asked")
+            .await;
+        connection
+            .event(EventType::NodeDataChanged, "not a path")
+            .await;
+        let odd = zk_proto::record::WatcherEvent {
+            event_type: 99,
+            state: 98,
+            path: "/".into(),
+        };
+        connection
+            .reply(Xid::NOTIFICATION, -1, ErrorCode::Ok, &odd)
+            .await;
+        connection
+            .reply(request.xid, 1, ErrorCode::Ok, &data())
+            .await;
         serve(connection).await;
     })
     .await;
@@ -249,7 +304,9 @@ async fn a_ping_answered_twice_or_unasked_does_no_harm() {
     let server = misbehaves_once(async |mut connection, request| {
         connection.reply(Xid::PING, 1, ErrorCode::Ok, &()).await;
         connection.reply(Xid::PING, 1, ErrorCode::Ok, &()).await;
-        connection.reply(request.xid, 1, ErrorCode::Ok, &data()).await;
+        connection
+            .reply(request.xid, 1, ErrorCode::Ok, &data())
+            .await;
         serve(connection).await;
     })
     .await;
@@ -267,7 +324,9 @@ async fn a_server_that_goes_back_in_time_is_left() {
         // Zxid 9 on the first connection, 5 on the second, 9 again from then on.
         let zxid = if number == 1 { 5 } else { 9 };
         while let Some(request) = connection.request(zxid).await {
-            connection.reply(request.xid, zxid, ErrorCode::Ok, &data()).await;
+            connection
+                .reply(request.xid, zxid, ErrorCode::Ok, &data())
+                .await;
             if number == 0 {
                 return;
             }
@@ -279,15 +338,24 @@ async fn a_server_that_goes_back_in_time_is_left() {
     eventually("the second connection", async || server.connections() == 2).await;
     // What the server in the past says is not believed.
     let read = within("an answer", client.get_data("/", None)).await;
-    assert!(matches!(read, Err(Error::ConnectionLost { .. })), "{read:?}");
-    within("an answer", client.get_data("/", None)).await.unwrap();
+    assert!(
+        matches!(read, Err(Error::ConnectionLost { .. })),
+        "{read:?}"
+    );
+    within("an answer", client.get_data("/", None))
+        .await
+        .unwrap();
     assert_eq!((server.connections(), client.last_zxid().0), (3, 9));
 }
 
 #[tokio::test]
 async fn replies_that_trickle_in_byte_by_byte_are_put_together() {
     let server = misbehaves_once(async |mut connection, request| {
-        let header = zk_proto::ReplyHeader { xid: request.xid, zxid: zk_proto::Zxid(1), err: ErrorCode::Ok };
+        let header = zk_proto::ReplyHeader {
+            xid: request.xid,
+            zxid: zk_proto::Zxid(1),
+            err: ErrorCode::Ok,
+        };
         let mut frame = bytes::BytesMut::new();
         zk_proto::encode_frame(&mut frame, &(header, data()));
         for byte in frame {
@@ -319,15 +387,24 @@ async fn a_session_whose_server_falls_silent_is_looked_for_elsewhere() {
     .await;
     let client = connect(builder(&server).operation_deadline(Duration::from_secs(20))).await;
     let read = within("an answer", client.get_data("/", None)).await;
-    assert!(matches!(read, Err(Error::ConnectionLost { .. })), "{read:?}");
-    within("an answer", client.get_data("/", None)).await.unwrap();
+    assert!(
+        matches!(read, Err(Error::ConnectionLost { .. })),
+        "{read:?}"
+    );
+    within("an answer", client.get_data("/", None))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn add_watch_refused_in_its_body_is_an_answer_like_any_other() {
     let server = misbehaves_once(async |mut connection, request| {
-        let refused = ErrorResponse { err: ErrorCode::NoAuth.code() };
-        connection.reply(request.xid, 1, ErrorCode::Ok, &refused).await;
+        let refused = ErrorResponse {
+            err: ErrorCode::NoAuth.code(),
+        };
+        connection
+            .reply(request.xid, 1, ErrorCode::Ok, &refused)
+            .await;
         serve(connection).await;
     })
     .await;

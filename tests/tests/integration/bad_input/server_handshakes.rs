@@ -17,7 +17,10 @@ fn builder(server: &FakeServer) -> ClientBuilder {
 /// Serves getData and closeSession.
 async fn serve(mut connection: FakeConnection) {
     while let Some(request) = connection.request(1).await {
-        let data = GetDataResponse { data: None, stat: Stat::default() };
+        let data = GetDataResponse {
+            data: None,
+            stat: Stat::default(),
+        };
         match OpCode::try_from(request.op) {
             Ok(OpCode::GetData) => connection.reply(request.xid, 1, ErrorCode::Ok, &data).await,
             _ => connection.reply(request.xid, 1, ErrorCode::Ok, &()).await,
@@ -57,7 +60,9 @@ async fn bytes_that_are_no_handshake_are_left_for_another_attempt() {
         &[0, 0, 0, 0],
         &[0, 0, 0, 3, 1, 2, 3],
         // The password's length is beyond the frame.
-        &[0, 0, 0, 20, 0, 0, 0, 0, 0, 0, 39, 16, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 0xff, 0xff, 0xff],
+        &[
+            0, 0, 0, 20, 0, 0, 0, 0, 0, 0, 39, 16, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 0xff, 0xff, 0xff,
+        ],
     ];
     for answer in answers {
         let server = first_answers(answer.to_vec()).await;
@@ -70,7 +75,10 @@ async fn bytes_that_are_no_handshake_are_left_for_another_attempt() {
 #[tokio::test]
 async fn a_new_session_that_is_refused_is_asked_for_again() {
     for timeout_ms in [0, -1, i32::MIN] {
-        let refused = ConnectResponse { timeout_ms, ..ConnectResponse::expired(Some(false)) };
+        let refused = ConnectResponse {
+            timeout_ms,
+            ..ConnectResponse::expired(Some(false))
+        };
         let server = first_answers(framed(&refused)).await;
         let client = connect(builder(&server)).await;
         assert_eq!(client.session_id(), SESSION);
@@ -82,12 +90,20 @@ async fn a_new_session_that_is_refused_is_asked_for_again() {
 async fn an_old_servers_answer_without_the_read_only_byte_is_taken() {
     let server = FakeServer::start(async |mut connection, _| {
         connection.connect_request().await;
-        connection.send(&ConnectResponse { read_only: None, ..session_granted() }).await;
+        connection
+            .send(&ConnectResponse {
+                read_only: None,
+                ..session_granted()
+            })
+            .await;
         serve(connection).await;
     })
     .await;
     let client = connect(builder(&server)).await;
-    assert!(matches!(*client.state().borrow(), SessionState::Connected { .. }));
+    assert!(matches!(
+        *client.state().borrow(),
+        SessionState::Connected { .. }
+    ));
     client.get_data("/", None).await.unwrap();
 }
 
@@ -95,13 +111,19 @@ async fn an_old_servers_answer_without_the_read_only_byte_is_taken() {
 async fn a_password_of_any_length_is_kept_and_presented_again() {
     for len in [0, 1, 40] {
         let password = Password::new(vec![9; len]);
-        let granted = ConnectResponse { password: password.clone(), ..session_granted() };
+        let granted = ConnectResponse {
+            password: password.clone(),
+            ..session_granted()
+        };
         let server = FakeServer::start(move |mut connection, number| {
             let granted = granted.clone();
             async move {
                 let request = connection.connect_request().await.unwrap();
                 if number > 0 {
-                    assert_eq!((request.session_id, &request.password), (SESSION, &granted.password));
+                    assert_eq!(
+                        (request.session_id, &request.password),
+                        (SESSION, &granted.password)
+                    );
                 }
                 connection.send(&granted).await;
                 if number > 0 {
@@ -119,7 +141,10 @@ async fn a_password_of_any_length_is_kept_and_presented_again() {
 
 #[tokio::test]
 async fn the_timeout_granted_is_the_one_that_counts() {
-    let granted = ConnectResponse { timeout_ms: 60, ..session_granted() };
+    let granted = ConnectResponse {
+        timeout_ms: 60,
+        ..session_granted()
+    };
     let server = FakeServer::start(move |mut connection, _| {
         let granted = granted.clone();
         async move {
@@ -142,7 +167,12 @@ async fn an_answer_for_somebody_elses_session_ends_ones_own() {
             return;
         }
         let session_id = SessionId(SESSION.0 + number as i64);
-        connection.send(&ConnectResponse { session_id, ..session_granted() }).await;
+        connection
+            .send(&ConnectResponse {
+                session_id,
+                ..session_granted()
+            })
+            .await;
         if number > 0 {
             serve(connection).await;
         }
@@ -169,7 +199,11 @@ async fn a_server_that_accepts_and_says_nothing_costs_one_attempt_at_a_time() {
     let error = within("the deadline", connecting).await.unwrap_err();
     assert!(matches!(error, ConnectError::NoServer { .. }), "{error:?}");
     // An attempt lasts the session timeout.
-    assert!((2..=8).contains(&server.connections()), "{}", server.connections());
+    assert!(
+        (2..=8).contains(&server.connections()),
+        "{}",
+        server.connections()
+    );
 }
 
 #[tokio::test]
@@ -197,7 +231,11 @@ async fn a_server_that_closes_right_after_accepting_is_not_hammered() {
     let connecting = builder(&server).connect_deadline(deadline).connect();
     within("the deadline", connecting).await.unwrap_err();
     // The backoff doubles from 50 ms: a handful of attempts, not thousands.
-    assert!((2..=20).contains(&server.connections()), "{}", server.connections());
+    assert!(
+        (2..=20).contains(&server.connections()),
+        "{}",
+        server.connections()
+    );
 }
 
 #[tokio::test]
@@ -206,11 +244,16 @@ async fn a_session_said_to_be_gone_on_reconnect_is_expired() {
         0 => drop(connection.handshake().await),
         1 => {
             connection.connect_request().await;
-            connection.send(&ConnectResponse::expired(Some(false))).await;
+            connection
+                .send(&ConnectResponse::expired(Some(false)))
+                .await;
         }
         _ => connection.until_closed().await,
     })
     .await;
     let client = connect(builder(&server).new_session_after_expiry(false)).await;
-    until_state(&client, |state| matches!(state, SessionState::Expired { .. })).await;
+    until_state(&client, |state| {
+        matches!(state, SessionState::Expired { .. })
+    })
+    .await;
 }

@@ -12,13 +12,35 @@ const PERSISTENT: CreateMode = CreateMode::Persistent;
 async fn create_all_makes_the_parents_that_are_missing() {
     let target = Target::start().await;
     let client = target.client().await;
-    assert_eq!(client.create_all("/a/b/c", b"leaf", PERSISTENT).await.unwrap(), "/a/b/c");
-    assert_eq!(&client.get_data("/a/b/c", None).await.unwrap().0[..], b"leaf");
+    assert_eq!(
+        client
+            .create_all("/a/b/c", b"leaf", PERSISTENT)
+            .await
+            .unwrap(),
+        "/a/b/c"
+    );
+    assert_eq!(
+        &client.get_data("/a/b/c", None).await.unwrap().0[..],
+        b"leaf"
+    );
     assert!(client.get_data("/a/b", None).await.unwrap().0.is_empty());
-    let path = client.create_all("/a/x/n-", b"", CreateMode::EphemeralSequential).await.unwrap();
+    let path = client
+        .create_all("/a/x/n-", b"", CreateMode::EphemeralSequential)
+        .await
+        .unwrap();
     assert!(path.starts_with("/a/x/n-0"), "{path}");
-    assert!(!client.exists("/a/x", None).await.unwrap().unwrap().is_ephemeral());
-    let error = client.create_all("/a/b/c", b"", PERSISTENT).await.unwrap_err();
+    assert!(
+        !client
+            .exists("/a/x", None)
+            .await
+            .unwrap()
+            .unwrap()
+            .is_ephemeral()
+    );
+    let error = client
+        .create_all("/a/b/c", b"", PERSISTENT)
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::NodeExists));
 }
 
@@ -27,7 +49,9 @@ async fn create_all_does_not_mind_others_making_the_same_parents() {
     let target = Target::start().await;
     let client = target.client().await;
     let paths: Vec<String> = (0..20).map(|n| format!("/a/b/c/{n}")).collect();
-    let created = paths.iter().map(|path| client.create_all(path, b"", PERSISTENT));
+    let created = paths
+        .iter()
+        .map(|path| client.create_all(path, b"", PERSISTENT));
     for result in within("every create", join_all(created)).await {
         result.unwrap();
     }
@@ -42,7 +66,9 @@ async fn delete_all_takes_a_large_subtree() {
     client.create("/top", b"", PERSISTENT).await.unwrap();
     let paths = (0..parents).flat_map(|parent| {
         let parent = format!("/top/{parent}");
-        let below = (0..children).map(|child| format!("{parent}/{child}")).collect::<Vec<_>>();
+        let below = (0..children)
+            .map(|child| format!("{parent}/{child}"))
+            .collect::<Vec<_>>();
         std::iter::once(parent).chain(below)
     });
     for path in paths {
@@ -51,7 +77,9 @@ async fn delete_all_takes_a_large_subtree() {
         client.ready().await.unwrap();
     }
     client.create("/topmost", b"", PERSISTENT).await.unwrap();
-    within("the deletion", client.delete_all("/top")).await.unwrap();
+    within("the deletion", client.delete_all("/top"))
+        .await
+        .unwrap();
     assert_eq!(client.get_children("/", None).await.unwrap(), ["topmost"]);
     // What is missing is as deleted as can be.
     client.delete_all("/top").await.unwrap();
@@ -62,12 +90,19 @@ async fn delete_all_tolerates_others_at_work_on_the_same_subtree() {
     let target = Target::start().await;
     let (client, other) = (target.client().await, target.client().await);
     for n in 0..100 {
-        client.create_all(&format!("/top/{}/{n}", n % 7), b"", PERSISTENT).await.unwrap();
+        client
+            .create_all(&format!("/top/{}/{n}", n % 7), b"", PERSISTENT)
+            .await
+            .unwrap();
     }
     let deletions = [client.delete_all("/top"), other.delete_all("/top")];
     let creations = (0..30).map(|n| {
         let other = other.clone();
-        async move { other.create(&format!("/top/{}/late{n}", n % 7), b"", PERSISTENT).await }
+        async move {
+            other
+                .create(&format!("/top/{}/late{n}", n % 7), b"", PERSISTENT)
+                .await
+        }
     });
     let (deleted, _) = within("the deletions", async {
         tokio::join!(join_all(deletions), join_all(creations))
@@ -81,7 +116,10 @@ async fn delete_all_tolerates_others_at_work_on_the_same_subtree() {
 async fn a_guaranteed_delete_is_done_in_the_end_whatever_happens_to_the_connection() {
     let target = Target::start().await;
     let proxy = Proxy::start(target.hosts()).await;
-    let (client, observer) = (target.client_through(&proxy.host()).await, target.client().await);
+    let (client, observer) = (
+        target.client_through(&proxy.host()).await,
+        target.client().await,
+    );
     client.create("/a", b"", PERSISTENT).await.unwrap();
     proxy.refuse(true);
     proxy.cut(Cut::Reset);

@@ -30,7 +30,11 @@ async fn every_mode_makes_its_kind_of_znode() {
         assert!(path.starts_with(&asked));
         let asked = format!("/{}b-", mode.flags());
         let (path, stat) = client.create2(&asked, b"x", mode).await.unwrap();
-        let owner = if mode.is_ephemeral() { client.session_id() } else { SessionId::NONE };
+        let owner = if mode.is_ephemeral() {
+            client.session_id()
+        } else {
+            SessionId::NONE
+        };
         assert_eq!(stat.ephemeral_owner, owner);
         assert_eq!(client.exists(&path, None).await.unwrap(), Some(stat));
     }
@@ -57,11 +61,23 @@ async fn sequential_names_rise() {
 async fn ephemerals_have_no_children_and_containers_do() {
     let target = Target::start().await;
     let client = target.client().await;
-    client.create("/e", b"", CreateMode::Ephemeral).await.unwrap();
-    let error = client.create("/e/c", b"", CreateMode::Persistent).await.unwrap_err();
+    client
+        .create("/e", b"", CreateMode::Ephemeral)
+        .await
+        .unwrap();
+    let error = client
+        .create("/e/c", b"", CreateMode::Persistent)
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::NoChildrenForEphemerals));
-    client.create("/c", b"", CreateMode::Container).await.unwrap();
-    client.create("/c/c", b"", CreateMode::Persistent).await.unwrap();
+    client
+        .create("/c", b"", CreateMode::Container)
+        .await
+        .unwrap();
+    client
+        .create("/c/c", b"", CreateMode::Persistent)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -72,8 +88,14 @@ async fn containers_and_ttl_znodes_are_reaped() {
     let watcher = Watcher::new();
     let ttl = CreateMode::PersistentWithTtl(Duration::from_millis(200));
     client.create("/ttl", b"", ttl).await.unwrap();
-    client.create("/container", b"", CreateMode::Container).await.unwrap();
-    client.create("/container/child", b"", CreateMode::Persistent).await.unwrap();
+    client
+        .create("/container", b"", CreateMode::Container)
+        .await
+        .unwrap();
+    client
+        .create("/container/child", b"", CreateMode::Persistent)
+        .await
+        .unwrap();
     client.delete("/container/child", None).await.unwrap();
     let mut reaped = Vec::new();
     for path in ["/ttl", "/container"] {

@@ -10,11 +10,17 @@ use zk_tests::{Direction, Proxy, Target};
 #[tokio::test]
 async fn a_half_open_connection_is_found_before_the_session_can_expire() {
     let target = Target::start().await;
-    let (first, second) = (Proxy::start(target.hosts()).await, Proxy::start(target.hosts()).await);
+    let (first, second) = (
+        Proxy::start(target.hosts()).await,
+        Proxy::start(target.hosts()).await,
+    );
     let hosts = format!("{},{}", first.host(), second.host());
     let builder = target.builder_through(&hosts).shuffle(false);
     let client = connect(builder.session_timeout(Duration::from_secs(6))).await;
-    client.create("/mine", b"", CreateMode::Ephemeral).await.unwrap();
+    client
+        .create("/mine", b"", CreateMode::Ephemeral)
+        .await
+        .unwrap();
     let id = client.session_id();
     first.freeze(true);
     // Two thirds of the timeout find it, which leaves a third for another server.
@@ -41,8 +47,16 @@ async fn a_connection_that_still_delivers_bytes_is_alive() {
     let target = Target::start().await;
     let proxy = Proxy::start(target.hosts()).await;
     let timeout = Duration::from_secs(3);
-    let client = connect(target.builder_through(&proxy.host()).session_timeout(timeout)).await;
-    client.create("/big", vec![7; 150_000], CreateMode::Persistent).await.unwrap();
+    let client = connect(
+        target
+            .builder_through(&proxy.host())
+            .session_timeout(timeout),
+    )
+    .await;
+    client
+        .create("/big", vec![7; 150_000], CreateMode::Persistent)
+        .await
+        .unwrap();
     // One reply takes four seconds, in which no ping is answered.
     proxy.throttle(Direction::ToClient, Some(37_500));
     let (data, _) = client.get_data("/big", None).await.unwrap();

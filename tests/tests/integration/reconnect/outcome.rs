@@ -32,10 +32,20 @@ async fn a_sent_write_is_unknown_and_a_read_retryable() {
     proxy.silence(Direction::ToClient, false);
 
     let lost = within("the write's end", write).await.unwrap_err();
-    assert_eq!(lost, Error::ConnectionLost { outcome: Outcome::Unknown });
+    assert_eq!(
+        lost,
+        Error::ConnectionLost {
+            outcome: Outcome::Unknown
+        }
+    );
     assert!(lost.is_outcome_unknown() && !lost.is_retryable());
     let lost = within("the read's end", read).await.unwrap_err();
-    assert_eq!(lost, Error::ConnectionLost { outcome: Outcome::NotApplied });
+    assert_eq!(
+        lost,
+        Error::ConnectionLost {
+            outcome: Outcome::NotApplied
+        }
+    );
     assert!(lost.is_retryable());
     let lost = within("the second write's end", second).await.unwrap_err();
     assert!(lost.is_outcome_unknown());
@@ -55,9 +65,19 @@ async fn a_write_that_never_left_is_not_applied() {
     proxy.cut(Cut::Reset);
     proxy.silence(Direction::ToClient, false);
 
-    assert!(within("the first write's end", sent).await.unwrap_err().is_outcome_unknown());
+    assert!(
+        within("the first write's end", sent)
+            .await
+            .unwrap_err()
+            .is_outcome_unknown()
+    );
     let lost = within("the second write's end", waiting).await.unwrap_err();
-    assert_eq!(lost, Error::ConnectionLost { outcome: Outcome::NotApplied });
+    assert_eq!(
+        lost,
+        Error::ConnectionLost {
+            outcome: Outcome::NotApplied
+        }
+    );
     assert!(lost.is_retryable());
     proxy.refuse(false);
     until_connected(&client).await;
@@ -75,8 +95,14 @@ async fn a_call_that_no_connection_comes_for_fails_at_its_deadline_not_applied()
     until_not_connected(&client).await;
     let deadline = Duration::from_millis(200);
     let hurried = client.with_deadline(deadline);
-    let error = hurried.create("/never", b"", CreateMode::Persistent).await.unwrap_err();
-    let expected = Error::DeadlineExceeded { deadline, outcome: Outcome::NotApplied };
+    let error = hurried
+        .create("/never", b"", CreateMode::Persistent)
+        .await
+        .unwrap_err();
+    let expected = Error::DeadlineExceeded {
+        deadline,
+        outcome: Outcome::NotApplied,
+    };
     assert_eq!(error, expected);
     proxy.refuse(false);
     assert_eq!(client.exists("/never", None).await.unwrap(), None);
@@ -92,9 +118,27 @@ async fn a_call_that_no_answer_comes_for_fails_at_its_deadline_and_the_connectio
     let write = hurried.create("/a", b"", CreateMode::Persistent);
     let read = hurried.get_data("/", None);
     let error = within("the deadline", write).await.unwrap_err();
-    assert!(matches!(error, Error::DeadlineExceeded { outcome: Outcome::Unknown, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            Error::DeadlineExceeded {
+                outcome: Outcome::Unknown,
+                ..
+            }
+        ),
+        "{error}"
+    );
     let error = within("the deadline", read).await.unwrap_err();
-    assert!(matches!(error, Error::DeadlineExceeded { outcome: Outcome::NotApplied, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            Error::DeadlineExceeded {
+                outcome: Outcome::NotApplied,
+                ..
+            }
+        ),
+        "{error}"
+    );
     proxy.silence(Direction::ToClient, false);
     // Replies that nobody waits for any more do not disturb the next ones.
     assert!(exists(&client, "/a").await);
@@ -113,12 +157,15 @@ async fn a_read_is_retried_by_a_client_told_to_and_takes_a_new_place_in_line() {
         attempts.set(attempts.get() + 1);
         client.get_data("/", None)
     });
-    let (read, write) = within("both", join(read, async {
-        // Called after the first attempt, and lost with it; called again before the
-        // second, which therefore sees it.
-        client.set_data("/", b"1", None).await.unwrap_err();
-        client.set_data("/", b"2", None).await
-    }))
+    let (read, write) = within(
+        "both",
+        join(read, async {
+            // Called after the first attempt, and lost with it; called again before the
+            // second, which therefore sees it.
+            client.set_data("/", b"1", None).await.unwrap_err();
+            client.set_data("/", b"2", None).await
+        }),
+    )
     .await;
     write.unwrap();
     assert_eq!((&read.unwrap().0[..], attempts.get()), (&b"2"[..], 2));
@@ -129,13 +176,17 @@ async fn a_write_of_unknown_outcome_is_sent_again_only_if_declared_harmless() {
     let target = Target::start().await;
     let proxy = Proxy::start(target.hosts()).await;
     let client = target.client_through(&proxy.host()).await;
-    for (policy, is_retried) in
-        [(RetryPolicy::new(5), false), (RetryPolicy::new(5).for_idempotent(), true)]
-    {
+    for (policy, is_retried) in [
+        (RetryPolicy::new(5), false),
+        (RetryPolicy::new(5).for_idempotent(), true),
+    ] {
         until_connected(&client).await;
         // It takes effect, and its answer does not come.
         proxy.cut_after(Direction::ToClient, 3, Cut::Reset);
-        let written = client.retrying(policy).run(|client| client.set_data("/", b"x", None)).await;
+        let written = client
+            .retrying(policy)
+            .run(|client| client.set_data("/", b"x", None))
+            .await;
         assert_eq!(written.is_ok(), is_retried, "{written:?}");
         assert!(is_retried || written.unwrap_err().is_outcome_unknown());
     }
@@ -164,11 +215,16 @@ async fn a_cut_in_a_pipeline_leaves_a_prefix_answered_and_true_outcomes() {
     for (round, cut) in [(1, Cut::Reset), (2, Cut::Fin)] {
         until_connected(&client).await;
         let parent = format!("/round{round}");
-        client.create(&parent, b"", CreateMode::Persistent).await.unwrap();
+        client
+            .create(&parent, b"", CreateMode::Persistent)
+            .await
+            .unwrap();
         // Somewhere in the middle of a reply, some way into the pipeline.
         proxy.cut_after(Direction::ToClient, 4_321, cut);
         let paths: Vec<String> = (0..1000).map(|n| format!("{parent}/{n}")).collect();
-        let calls = paths.iter().map(|path| client.create(path, b"", CreateMode::Persistent));
+        let calls = paths
+            .iter()
+            .map(|path| client.create(path, b"", CreateMode::Persistent));
         let calls: Vec<_> = calls.collect();
         let results = within("every call", join_all(calls)).await;
 
@@ -194,13 +250,19 @@ async fn a_cut_in_a_pipeline_leaves_a_prefix_answered_and_true_outcomes() {
 async fn cut_anywhere_around_a_reply_the_outcome_is_true() {
     let target = Target::start().await;
     let proxy = Proxy::start(target.hosts()).await;
-    let (observer, client) = (target.client().await, target.client_through(&proxy.host()).await);
+    let (observer, client) = (
+        target.client().await,
+        target.client_through(&proxy.host()).await,
+    );
     for (direction, bytes) in [(Direction::ToClient, 36), (Direction::ToServer, 60)] {
         for at in (0..bytes).step_by(4) {
             until_connected(&client).await;
             let path = format!("/{direction:?}-{at}");
             proxy.cut_after(direction, at, Cut::Reset);
-            let created = within("an outcome", client.create(&path, b"x", CreateMode::Persistent));
+            let created = within(
+                "an outcome",
+                client.create(&path, b"x", CreateMode::Persistent),
+            );
             let created = created.await;
             observer.sync("/").await.unwrap();
             match created {

@@ -10,7 +10,10 @@ use zk_tests::{Cut, Feature, Proxy, Tap, Target};
 
 /// The operations sent over connection `number`, without pings.
 fn ops(tap: &Tap, number: usize) -> Vec<OpCode> {
-    let seen = tap.seen().into_iter().filter(|seen| seen.connection == number);
+    let seen = tap
+        .seen()
+        .into_iter()
+        .filter(|seen| seen.connection == number);
     let ops = seen.map(|seen| OpCode::try_from(seen.request.op).unwrap());
     ops.filter(|op| *op != OpCode::Ping).collect()
 }
@@ -40,7 +43,12 @@ async fn credentials_come_before_watches_and_watches_before_requests() {
 
     let last = tap.connections() - 1;
     assert!(last >= reached);
-    let order = [OpCode::CreateSession, OpCode::Auth, OpCode::SetWatches, OpCode::GetAcl];
+    let order = [
+        OpCode::CreateSession,
+        OpCode::Auth,
+        OpCode::SetWatches,
+        OpCode::GetAcl,
+    ];
     assert_eq!(ops(&tap, last), order);
     let root = target.root();
     let replayed = first(&tap, OpCode::SetWatches).request;
@@ -49,7 +57,12 @@ async fn credentials_come_before_watches_and_watches_before_requests() {
     assert_eq!(watches.data_watches, [root]);
     assert_eq!(watches.exist_watches, [format!("{root}/absent")]);
     assert_eq!(watches.child_watches, [root]);
-    let auth = tap.seen().into_iter().rfind(|seen| seen.is(OpCode::Auth)).unwrap().request;
+    let auth = tap
+        .seen()
+        .into_iter()
+        .rfind(|seen| seen.is(OpCode::Auth))
+        .unwrap()
+        .request;
     let packet: AuthPacket<'_> = auth.decode();
     assert_eq!(packet.scheme, "digest");
 }
@@ -66,15 +79,33 @@ async fn persistent_watches_and_only_they_need_set_watches_2() {
     let watcher = Watcher::new();
     client.get_data("/", &watcher).await.unwrap();
     proxy.cut(Cut::Reset);
-    eventually("watches set again", async || tap.count(OpCode::SetWatches) == 1).await;
+    eventually("watches set again", async || {
+        tap.count(OpCode::SetWatches) == 1
+    })
+    .await;
     assert_eq!(tap.count(OpCode::SetWatches2), 0);
 
-    client.add_watch("/p", AddWatchMode::Persistent, &watcher).await.unwrap();
-    client.add_watch("/r", AddWatchMode::PersistentRecursive, &watcher).await.unwrap();
+    client
+        .add_watch("/p", AddWatchMode::Persistent, &watcher)
+        .await
+        .unwrap();
+    client
+        .add_watch("/r", AddWatchMode::PersistentRecursive, &watcher)
+        .await
+        .unwrap();
     proxy.cut(Cut::Reset);
-    eventually("watches set again", async || tap.count(OpCode::SetWatches2) > 0).await;
-    let seen: Vec<_> = tap.seen().into_iter().filter(|seen| seen.is(OpCode::SetWatches2)).collect();
-    let requests = seen.iter().map(|seen| seen.request.decode::<SetWatches2<'_>>());
+    eventually("watches set again", async || {
+        tap.count(OpCode::SetWatches2) > 0
+    })
+    .await;
+    let seen: Vec<_> = tap
+        .seen()
+        .into_iter()
+        .filter(|seen| seen.is(OpCode::SetWatches2))
+        .collect();
+    let requests = seen
+        .iter()
+        .map(|seen| seen.request.decode::<SetWatches2<'_>>());
     let (mut persistent, mut recursive) = (Vec::new(), Vec::new());
     for request in requests {
         persistent.extend(request.persistent_watches);
@@ -95,7 +126,10 @@ async fn many_watches_are_set_again_in_batches_below_128_kib() {
     let watcher = Watcher::with_capacity(WATCHES);
     let name = "n".repeat(180);
     let paths: Vec<String> = (0..WATCHES).map(|n| format!("/{name}{n}")).collect();
-    let reads: Vec<_> = paths.iter().map(|path| client.exists(path, &watcher)).collect();
+    let reads: Vec<_> = paths
+        .iter()
+        .map(|path| client.exists(path, &watcher))
+        .collect();
     for read in reads {
         assert_eq!(read.await.unwrap(), None);
     }
@@ -104,16 +138,25 @@ async fn many_watches_are_set_again_in_batches_below_128_kib() {
     eventually("the reconnection", async || tap.connections() > 1).await;
     client.sync("/").await.unwrap();
 
-    let batches = tap.seen().into_iter().filter(|seen| seen.is(OpCode::SetWatches));
+    let batches = tap
+        .seen()
+        .into_iter()
+        .filter(|seen| seen.is(OpCode::SetWatches));
     let sizes: Vec<usize> = batches.map(|seen| seen.request.body.len()).collect();
     assert!(sizes.len() >= 3, "{sizes:?}");
     let header = size_of::<RequestHeader>();
     assert!(sizes.iter().all(|size| size + header <= BATCH), "{sizes:?}");
     // The first and the last of them are heard.
     for path in [&paths[0], &paths[WATCHES - 1]] {
-        observer.create(path, b"", CreateMode::Persistent).await.unwrap();
+        observer
+            .create(path, b"", CreateMode::Persistent)
+            .await
+            .unwrap();
         let event = next_event(&watcher).await;
-        assert_eq!((event.event_type, &event.path), (EventType::NodeCreated, path));
+        assert_eq!(
+            (event.event_type, &event.path),
+            (EventType::NodeCreated, path)
+        );
     }
 }
 

@@ -19,7 +19,10 @@ const CHILD: &str = "reconnect::soak::child";
 
 #[test]
 fn a_thousand_reconnects_lose_nothing_and_leak_nothing() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
     let runtime = runtime.unwrap();
     let target = runtime.block_on(Target::start());
     let child = Command::new(std::env::current_exe().unwrap())
@@ -28,8 +31,14 @@ fn a_thousand_reconnects_lose_nothing_and_leak_nothing() {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let (out, err) = (String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
-    assert!(child.status.success() && out.contains("1 passed"), "{out}\n{err}");
+    let (out, err) = (
+        String::from_utf8_lossy(&child.stdout),
+        String::from_utf8_lossy(&child.stderr),
+    );
+    assert!(
+        child.status.success() && out.contains("1 passed"),
+        "{out}\n{err}"
+    );
 }
 
 /// What a process holds.
@@ -64,7 +73,9 @@ async fn load(client: &Client, stop: &AtomicBool, answered: &AtomicU64) {
     let mut last = None;
     while !stop.load(Ordering::Relaxed) {
         client.ready().await.unwrap();
-        let writes: Vec<_> = (0..8).map(|n| client.set_data("/load", [n; 100], None)).collect();
+        let writes: Vec<_> = (0..8)
+            .map(|n| client.set_data("/load", [n; 100], None))
+            .collect();
         let read = client.get_data("/load", None);
         for write in join_all(writes).await.into_iter().flatten() {
             assert!(last < Some(write.version), "{last:?} {write:?}");
@@ -88,9 +99,15 @@ async fn child() {
     let builder = target.builder_through(&proxy.host());
     let client = connect(builder.reconnect_backoff(min, max)).await;
     for path in ["/load", "/watched"] {
-        writer.create(path, b"", CreateMode::Persistent).await.unwrap();
+        writer
+            .create(path, b"", CreateMode::Persistent)
+            .await
+            .unwrap();
     }
-    client.create("/mine", b"", CreateMode::Ephemeral).await.unwrap();
+    client
+        .create("/mine", b"", CreateMode::Ephemeral)
+        .await
+        .unwrap();
     let (id, epoch) = (client.session_id(), client.epoch());
     let (stop, answered) = (AtomicBool::new(false), AtomicU64::new(0));
     let (rounds, first) = (repetitions(1000, 120), repetitions(100, 20));
@@ -109,7 +126,11 @@ async fn child() {
             proxy.cut(if round % 2 == 0 { Cut::Reset } else { Cut::Fin });
             writer.set_data("/watched", b"x", None).await.unwrap();
             let event = next_event(&watcher).await;
-            assert_eq!(event.event_type, EventType::NodeDataChanged, "round {round}");
+            assert_eq!(
+                event.event_type,
+                EventType::NodeDataChanged,
+                "round {round}"
+            );
             eventually("the next connection", async || proxy.accepted() > before).await;
             until_connected(&client).await;
             assert_eq!((client.session_id(), client.epoch()), (id, epoch));
@@ -126,10 +147,19 @@ async fn child() {
     let [early, late] = &censuses[..] else {
         panic!("{censuses:?}");
     };
-    println!("{rounds} reconnects, {} writes answered: {censuses:?}", answered.load(Ordering::Relaxed));
-    assert!(answered.load(Ordering::Relaxed) > rounds as u64, "no load to speak of");
+    println!(
+        "{rounds} reconnects, {} writes answered: {censuses:?}",
+        answered.load(Ordering::Relaxed)
+    );
+    assert!(
+        answered.load(Ordering::Relaxed) > rounds as u64,
+        "no load to speak of"
+    );
     assert!(client.exists("/mine", None).await.unwrap().is_some());
-    assert_eq!((early.tasks, early.descriptors), (late.tasks, late.descriptors));
+    assert_eq!(
+        (early.tasks, early.descriptors),
+        (late.tasks, late.descriptors)
+    );
     if let (Some(early), Some(late)) = (early.resident_bytes, late.resident_bytes) {
         assert!(late <= early + (2 << 20), "{early} bytes, then {late}");
     }

@@ -12,7 +12,10 @@ async fn the_session_survives_cuts_of_either_kind() {
     let target = Target::start().await;
     let proxy = Proxy::start(target.hosts()).await;
     let client = target.client_through(&proxy.host()).await;
-    client.create("/mine", b"", CreateMode::Ephemeral).await.unwrap();
+    client
+        .create("/mine", b"", CreateMode::Ephemeral)
+        .await
+        .unwrap();
     let (id, epoch) = (client.session_id(), client.epoch());
     for cut in [Cut::Reset, Cut::Fin, Cut::Reset] {
         let before = proxy.accepted();
@@ -31,7 +34,10 @@ async fn loss_and_return_show_in_the_state() {
     let client = target.client_through(&proxy.host()).await;
     proxy.refuse(true);
     proxy.cut(Cut::Reset);
-    until_state(&client, |state| matches!(state, SessionState::Suspended { .. })).await;
+    until_state(&client, |state| {
+        matches!(state, SessionState::Suspended { .. })
+    })
+    .await;
     assert!(client.connected_host().is_none());
     proxy.refuse(false);
     until_connected(&client).await;
@@ -56,11 +62,21 @@ async fn calls_made_while_suspended_wait_for_the_connection() {
 #[tokio::test]
 async fn another_server_gets_session_password_and_what_was_seen() {
     let target = Target::start().await;
-    let (first, second) = (Proxy::start(target.hosts()).await, Tap::start(target.hosts()).await);
+    let (first, second) = (
+        Proxy::start(target.hosts()).await,
+        Tap::start(target.hosts()).await,
+    );
     let hosts = format!("{},{}", first.host(), second.host());
     let client = connect(target.builder_through(&hosts).shuffle(false)).await;
-    client.create("/a", b"", CreateMode::Persistent).await.unwrap();
-    let (id, password, seen) = (client.session_id(), client.session_password(), client.last_zxid());
+    client
+        .create("/a", b"", CreateMode::Persistent)
+        .await
+        .unwrap();
+    let (id, password, seen) = (
+        client.session_id(),
+        client.session_password(),
+        client.last_zxid(),
+    );
     assert!(seen > Zxid::ZERO);
     first.refuse(true);
     first.cut(Cut::Reset);
@@ -118,7 +134,10 @@ async fn a_server_that_restarts_keeps_its_sessions() {
     let target = Target::start().await;
     let client = target.client().await;
     let watcher = Watcher::new();
-    client.create("/mine", b"", CreateMode::Ephemeral).await.unwrap();
+    client
+        .create("/mine", b"", CreateMode::Ephemeral)
+        .await
+        .unwrap();
     client.get_data("/mine", &watcher).await.unwrap();
     let (id, seen) = (client.session_id(), client.last_zxid());
     target.server().stop().await;
@@ -151,7 +170,10 @@ async fn only_the_handshake_and_what_is_due_goes_over_a_new_connection() {
     let proxy = Proxy::start(target.hosts()).await;
     let tap = Tap::start(&proxy.host()).await;
     let client = target.client_through(&tap.host()).await;
-    client.create("/a", b"", CreateMode::Persistent).await.unwrap();
+    client
+        .create("/a", b"", CreateMode::Persistent)
+        .await
+        .unwrap();
     proxy.cut(Cut::Reset);
     eventually("the next connection", async || tap.connections() == 2).await;
     client.get_data("/", None).await.unwrap();

@@ -13,7 +13,10 @@ use zk_tests::{Cut, Proxy, Target};
 async fn close_removes_ephemerals_at_once() {
     let target = Target::start().await;
     let (client, observer) = (target.client().await, target.client().await);
-    client.create("/mine", b"", CreateMode::Ephemeral).await.unwrap();
+    client
+        .create("/mine", b"", CreateMode::Ephemeral)
+        .await
+        .unwrap();
     within("the close", client.close()).await.unwrap();
     assert_eq!(observer.exists("/mine", None).await.unwrap(), None);
 }
@@ -89,7 +92,10 @@ async fn dropping_the_last_handle_ends_the_tasks() {
     let watcher = Watcher::new();
     client.get_data("/", &watcher).await.unwrap();
     drop(client);
-    within("the end of the events", async { while watcher.next().await.is_some() {} }).await;
+    within("the end of the events", async {
+        while watcher.next().await.is_some() {}
+    })
+    .await;
     eventually("no task more than before", async || tasks() <= before).await;
 }
 

@@ -15,7 +15,10 @@ async fn connect_returns_once_a_session_exists() {
     let client = Client::connect(&target.connect_string()).await.unwrap();
     assert_ne!(client.session_id(), SessionId::NONE);
     assert_eq!(client.session_password().as_bytes().len(), 16);
-    assert!(matches!(*client.state().borrow(), SessionState::Connected { .. }));
+    assert!(matches!(
+        *client.state().borrow(),
+        SessionState::Connected { .. }
+    ));
     assert!(client.connected_host().is_some());
     assert!(client.last_proof_of_life().is_some());
     client.get_data("/", None).await.unwrap();
@@ -24,12 +27,18 @@ async fn connect_returns_once_a_session_exists() {
 #[tokio::test]
 async fn the_session_timeout_is_the_one_negotiated() {
     let target = Target::start().await;
-    for asked in [Duration::from_millis(1), Duration::from_secs(7), Duration::from_secs(86_400)] {
+    for asked in [
+        Duration::from_millis(1),
+        Duration::from_secs(7),
+        Duration::from_secs(86_400),
+    ] {
         let request = zk_proto::record::ConnectRequest {
             timeout_ms: asked.as_millis() as i32,
             ..connect_request(SessionId::NONE, zk_proto::Password::none())
         };
-        let raw = RawSession::handshake(target.hosts(), &request).await.unwrap();
+        let raw = RawSession::handshake(target.hosts(), &request)
+            .await
+            .unwrap();
         let granted = raw.response.timeout_ms as u64;
         raw.close().await.unwrap();
         let client = connect(target.builder().session_timeout(asked)).await;
@@ -50,13 +59,22 @@ async fn connect_fails_at_its_deadline_with_what_each_host_answered() {
         .connect_deadline(deadline);
     let error = within("the deadline", builder.connect()).await.unwrap_err();
     let text = error.to_string();
-    let ConnectError::NoServer { attempts, deadline: reported } = error else {
+    let ConnectError::NoServer {
+        attempts,
+        deadline: reported,
+    } = error
+    else {
         panic!("{error:?}");
     };
     assert_eq!(reported, deadline);
     for host in hosts {
-        let attempt = attempts.iter().find(|attempt| attempt.host.to_string() == host);
-        assert!(attempt.is_some_and(|attempt| !attempt.reason.is_empty()), "{host}: {attempts:?}");
+        let attempt = attempts
+            .iter()
+            .find(|attempt| attempt.host.to_string() == host);
+        assert!(
+            attempt.is_some_and(|attempt| !attempt.reason.is_empty()),
+            "{host}: {attempts:?}"
+        );
         assert!(text.contains(&host), "{text}");
     }
 }
@@ -79,7 +97,10 @@ async fn a_dead_or_silent_host_leaves_time_for_the_next() {
 #[tokio::test]
 async fn clients_spread_over_the_servers() {
     let target = Target::start().await;
-    let (one, other) = (Proxy::start(target.hosts()).await, Proxy::start(target.hosts()).await);
+    let (one, other) = (
+        Proxy::start(target.hosts()).await,
+        Proxy::start(target.hosts()).await,
+    );
     let hosts = format!("{},{}", one.host(), other.host());
     // Chances are one in two to the twenty-ninth that all choose alike.
     for _ in 0..30 {
@@ -113,7 +134,10 @@ async fn an_idle_session_is_kept_alive_by_pings() {
     let tap = Tap::start(target.hosts()).await;
     let builder = target.builder_through(&tap.host());
     let client = connect(builder.session_timeout(Duration::from_secs(2))).await;
-    client.create("/mine", b"", CreateMode::Ephemeral).await.unwrap();
+    client
+        .create("/mine", b"", CreateMode::Ephemeral)
+        .await
+        .unwrap();
     let session = client.session_id();
     // At least every third of the timeout, so five take longer than it.
     eventually("five pings", async || tap.count(OpCode::Ping) >= 5).await;
@@ -126,7 +150,10 @@ async fn a_saved_session_can_be_resumed() {
     let target = Target::start().await;
     let proxy = Proxy::start(target.hosts()).await;
     let first = target.client_through(&proxy.host()).await;
-    first.create("/mine", b"", CreateMode::Ephemeral).await.unwrap();
+    first
+        .create("/mine", b"", CreateMode::Ephemeral)
+        .await
+        .unwrap();
     let (id, password) = (first.session_id(), first.session_password());
     // The first holder is cut off, as if its process had died.
     proxy.refuse(true);
@@ -146,5 +173,8 @@ async fn resuming_a_session_that_is_gone_fails() {
     client.close().await.unwrap();
     end_session(target.hosts(), id, &password).await;
     let resumed = within("an answer", target.builder().resume(id, password).connect()).await;
-    assert!(matches!(resumed, Err(ConnectError::SessionExpired)), "{resumed:?}");
+    assert!(
+        matches!(resumed, Err(ConnectError::SessionExpired)),
+        "{resumed:?}"
+    );
 }

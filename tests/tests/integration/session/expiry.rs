@@ -19,14 +19,20 @@ async fn until_new_epoch(client: &Client, old: zk_client::Epoch) {
 async fn after_expiry_the_client_opens_a_new_session_in_a_new_epoch() {
     let target = Target::start().await;
     let client = target.client().await;
-    client.create("/mine", b"", CreateMode::Ephemeral).await.unwrap();
+    client
+        .create("/mine", b"", CreateMode::Ephemeral)
+        .await
+        .unwrap();
     let (id, epoch) = (client.session_id(), client.epoch());
     target.expire(&client).await;
     until_new_epoch(&client, epoch).await;
     assert_ne!(client.session_id(), id);
     assert!(client.epoch() > epoch);
     assert_eq!(client.exists("/mine", None).await.unwrap(), None);
-    client.create("/mine", b"", CreateMode::Ephemeral).await.unwrap();
+    client
+        .create("/mine", b"", CreateMode::Ephemeral)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -36,7 +42,10 @@ async fn a_client_told_not_to_ends_with_its_session() {
     let watcher = Watcher::new();
     client.get_data("/", &watcher).await.unwrap();
     target.expire(&client).await;
-    until_state(&client, |state| matches!(state, SessionState::Expired { .. })).await;
+    until_state(&client, |state| {
+        matches!(state, SessionState::Expired { .. })
+    })
+    .await;
     let error = client.get_data("/", None).await.unwrap_err();
     assert_eq!(error, Error::SessionExpired);
     assert!(error.is_session_over());
@@ -48,7 +57,10 @@ async fn a_client_told_not_to_ends_with_its_session() {
 async fn each_registration_hears_of_the_expiry_once() {
     let target = Target::start().await;
     let client = target.client().await;
-    client.create("/a", b"", CreateMode::Persistent).await.unwrap();
+    client
+        .create("/a", b"", CreateMode::Persistent)
+        .await
+        .unwrap();
     let (one, other) = (Watcher::new(), Watcher::new());
     client.get_data("/", &one).await.unwrap();
     client.get_data("/a", &one).await.unwrap();
@@ -66,7 +78,10 @@ async fn each_registration_hears_of_the_expiry_once() {
     // The watches are gone with their epoch: a change is not heard.
     until_new_epoch(&client, epoch).await;
     client.set_data("/a", b"new", None).await.unwrap();
-    client.create("/a/b", b"", CreateMode::Persistent).await.unwrap();
+    client
+        .create("/a/b", b"", CreateMode::Persistent)
+        .await
+        .unwrap();
     assert_eq!((one.try_next(), other.try_next()), (None, None));
 }
 
@@ -102,7 +117,10 @@ async fn a_suspended_client_says_until_when_its_session_may_be_thought_alive() {
     let client = target.client_through(&proxy.host()).await;
     proxy.refuse(true);
     proxy.cut(Cut::Reset);
-    let state = until_state(&client, |state| matches!(state, SessionState::Suspended { .. })).await;
+    let state = until_state(&client, |state| {
+        matches!(state, SessionState::Suspended { .. })
+    })
+    .await;
     let SessionState::Suspended { until, .. } = state else {
         unreachable!("the state waited for");
     };
@@ -127,13 +145,19 @@ async fn only_an_answer_proves_life_as_of_when_it_was_asked_for() {
     let asked = now();
     let read = client.get_data("/", None);
     let sent = proxy.forwarded(Direction::ToServer);
-    eventually("the request", async || proxy.forwarded(Direction::ToServer) > sent).await;
+    eventually("the request", async || {
+        proxy.forwarded(Direction::ToServer) > sent
+    })
+    .await;
     assert_eq!(client.last_proof_of_life(), Some(proof));
     let arrived = now();
     proxy.silence(Direction::ToClient, false);
     read.await.unwrap();
     let proof = client.last_proof_of_life().unwrap();
-    assert!(asked <= proof && proof <= arrived, "{asked:?} {proof:?} {arrived:?}");
+    assert!(
+        asked <= proof && proof <= arrived,
+        "{asked:?} {proof:?} {arrived:?}"
+    );
 }
 
 #[tokio::test]
@@ -149,7 +173,10 @@ async fn whoever_slept_through_an_expiry_sees_it_by_the_epoch() {
     // States in between are gone, but not that there was another session.
     assert!(states.has_changed().unwrap());
     let state = *states.borrow();
-    assert!(matches!(state, SessionState::Connected { epoch: now } if now > epoch), "{state:?}");
+    assert!(
+        matches!(state, SessionState::Connected { epoch: now } if now > epoch),
+        "{state:?}"
+    );
 }
 
 #[tokio::test]
@@ -162,7 +189,9 @@ async fn a_local_deadline_does_not_pass_for_an_expiry() {
     proxy.refuse(true);
     proxy.cut(Cut::Reset);
     let mut states = client.state();
-    let suspended = until_state(&client, |state| matches!(state, SessionState::Suspended { .. }));
+    let suspended = until_state(&client, |state| {
+        matches!(state, SessionState::Suspended { .. })
+    });
     let SessionState::Suspended { until, .. } = suspended.await else {
         unreachable!("the state waited for");
     };
@@ -174,7 +203,8 @@ async fn a_local_deadline_does_not_pass_for_an_expiry() {
         client.env().boot_now() > until
     })
     .await;
-    let ended = |state: &SessionState| matches!(state, SessionState::Expired { .. } | SessionState::Closed);
+    let ended =
+        |state: &SessionState| matches!(state, SessionState::Expired { .. } | SessionState::Closed);
     assert!(!ended(&states.borrow()));
     proxy.refuse(false);
     zk_tests::wait::until_connected(&client).await;

@@ -7,9 +7,15 @@ use zk_tests::{Cut, Proxy, Target};
 #[tokio::test]
 async fn a_client_whose_server_left_the_list_moves_with_its_session() {
     let target = Target::start().await;
-    let (old, new) = (Proxy::start(target.hosts()).await, Proxy::start(target.hosts()).await);
+    let (old, new) = (
+        Proxy::start(target.hosts()).await,
+        Proxy::start(target.hosts()).await,
+    );
     let client = target.client_through(&old.host()).await;
-    client.create("/mine", b"", CreateMode::Ephemeral).await.unwrap();
+    client
+        .create("/mine", b"", CreateMode::Ephemeral)
+        .await
+        .unwrap();
     let session = client.session_id();
     client.update_hosts(&new.host()).unwrap();
     eventually("the move", async || new.open() == 1 && old.open() == 0).await;
@@ -22,7 +28,10 @@ async fn a_client_whose_server_left_the_list_moves_with_its_session() {
 #[tokio::test]
 async fn a_client_whose_server_stays_on_a_list_no_longer_stays_too() {
     let target = Target::start().await;
-    let (first, second) = (Proxy::start(target.hosts()).await, Proxy::start(target.hosts()).await);
+    let (first, second) = (
+        Proxy::start(target.hosts()).await,
+        Proxy::start(target.hosts()).await,
+    );
     let hosts = format!("{},{}", first.host(), second.host());
     let builder = target.builder_through(&hosts).shuffle(false);
     let client = zk_tests::target::connect(builder).await;

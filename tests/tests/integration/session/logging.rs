@@ -53,8 +53,14 @@ async fn the_log_shows_ids_in_hexadecimal_and_neither_data_nor_passwords() {
     let proxy = Proxy::start(target.hosts()).await;
     let builder = target.builder_through(&proxy.host());
     let client = connect(builder.auth("digest", b"somebody:first-secret")).await;
-    client.add_auth("digest", b"somebody:second-secret").await.unwrap();
-    client.create("/a", b"confidential", CreateMode::Persistent).await.unwrap();
+    client
+        .add_auth("digest", b"somebody:second-secret")
+        .await
+        .unwrap();
+    client
+        .create("/a", b"confidential", CreateMode::Persistent)
+        .await
+        .unwrap();
     client.get_data("/a", None).await.unwrap();
     proxy.cut(Cut::Reset);
     eventually("the next connection", async || proxy.accepted() == 2).await;
@@ -68,10 +74,18 @@ async fn the_log_shows_ids_in_hexadecimal_and_neither_data_nor_passwords() {
     let text = log.text() + &shown;
     let client_lines = text.lines().filter(|line| line.contains("zk_client"));
     assert!(client_lines.clone().count() > 5, "{text}");
-    assert!(client_lines.clone().any(|line| line.contains(&session)), "{text}");
+    assert!(
+        client_lines.clone().any(|line| line.contains(&session)),
+        "{text}"
+    );
     let bytes = password.as_bytes();
     let listed = format!("{bytes:?}");
-    for secret in ["first-secret", "second-secret", "confidential", listed.trim_matches(['[', ']'])] {
+    for secret in [
+        "first-secret",
+        "second-secret",
+        "confidential",
+        listed.trim_matches(['[', ']']),
+    ] {
         assert!(!text.contains(secret), "{secret}");
     }
 }

@@ -24,7 +24,10 @@ struct Script {
 impl Script {
     fn new(answers: impl IntoIterator<Item = Option<Vec<SocketAddr>>>) -> Arc<Self> {
         let answers = Mutex::new(answers.into_iter().collect());
-        Arc::new(Self { answers, ..Self::default() })
+        Arc::new(Self {
+            answers,
+            ..Self::default()
+        })
     }
 
     fn asked(&self) -> usize {
@@ -63,7 +66,10 @@ async fn a_host_name_is_looked_up() {
 #[tokio::test]
 async fn a_name_is_looked_up_anew_for_every_attempt() {
     let target = Target::start().await;
-    let (old, new) = (Proxy::start(target.hosts()).await, Proxy::start(target.hosts()).await);
+    let (old, new) = (
+        Proxy::start(target.hosts()).await,
+        Proxy::start(target.hosts()).await,
+    );
     let names = Script::new([old.host(), new.host()].map(|host| Some(vec![address(&host)])));
     let resolver = Arc::<Script>::clone(&names);
     let client = connect(target.builder_through("zk.example:2181").resolver(resolver)).await;
@@ -75,7 +81,10 @@ async fn a_name_is_looked_up_anew_for_every_attempt() {
     client.get_data("/", None).await.unwrap();
     assert_eq!(client.session_id(), id);
     let asked = names.asked.lock().unwrap().clone();
-    assert!(asked.len() >= 2 && asked.iter().all(|name| name == "zk.example:2181"), "{asked:?}");
+    assert!(
+        asked.len() >= 2 && asked.iter().all(|name| name == "zk.example:2181"),
+        "{asked:?}"
+    );
 }
 
 #[tokio::test]

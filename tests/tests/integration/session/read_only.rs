@@ -30,19 +30,27 @@ async fn read_only(mut connection: FakeConnection, _: usize) {
         };
         match OpCode::try_from(request.op) {
             Ok(OpCode::GetData) => connection.reply(request.xid, 1, ErrorCode::Ok, &data).await,
-            _ => connection.reply(request.xid, 1, ErrorCode::NotReadOnly, &()).await,
+            _ => {
+                connection
+                    .reply(request.xid, 1, ErrorCode::NotReadOnly, &())
+                    .await
+            }
         }
     }
 }
 
 fn builder(hosts: &str) -> zk_client::ClientBuilder {
-    Client::builder(hosts).shuffle(false).connect_deadline(Duration::from_secs(10))
+    Client::builder(hosts)
+        .shuffle(false)
+        .connect_deadline(Duration::from_secs(10))
 }
 
 #[tokio::test]
 async fn a_read_only_server_is_not_accepted_unless_asked_for() {
     let server = FakeServer::start(read_only).await;
-    let refused = builder(&server.host()).connect_deadline(Duration::from_secs(1)).connect();
+    let refused = builder(&server.host())
+        .connect_deadline(Duration::from_secs(1))
+        .connect();
     let error = within("the deadline", refused).await.unwrap_err();
     assert!(matches!(error, ConnectError::NoServer { .. }), "{error:?}");
 }
@@ -51,9 +59,16 @@ async fn a_read_only_server_is_not_accepted_unless_asked_for() {
 async fn on_a_read_only_server_reads_work_and_writes_have_their_own_error() {
     let server = FakeServer::start(read_only).await;
     let client = connect(builder(&server.host()).allow_read_only(true)).await;
-    assert!(matches!(*client.state().borrow(), SessionState::ConnectedReadOnly { .. }));
+    assert!(matches!(
+        *client.state().borrow(),
+        SessionState::ConnectedReadOnly { .. }
+    ));
     client.get_data("/", None).await.unwrap();
-    let write = within("an answer", client.create("/a", b"", CreateMode::Persistent)).await;
+    let write = within(
+        "an answer",
+        client.create("/a", b"", CreateMode::Persistent),
+    )
+    .await;
     let error = write.unwrap_err();
     assert_eq!(error, Error::ReadOnly);
     assert_eq!(error.outcome(), Outcome::NotApplied);
@@ -70,9 +85,17 @@ async fn a_read_write_server_is_looked_for_meanwhile() {
     let dead = DeadHost::new();
     let hosts = format!("{},{}", server.host(), dead.host());
     let client = connect(builder(&hosts).allow_read_only(true)).await;
-    until_state(&client, |state| matches!(state, SessionState::ConnectedReadOnly { .. })).await;
-    client.update_hosts(&format!("{},{}", server.host(), target.hosts())).unwrap();
+    until_state(&client, |state| {
+        matches!(state, SessionState::ConnectedReadOnly { .. })
+    })
+    .await;
+    client
+        .update_hosts(&format!("{},{}", server.host(), target.hosts()))
+        .unwrap();
     until_connected(&client).await;
     let path = format!("{}/a", target.root());
-    client.create(&path, b"", CreateMode::Persistent).await.unwrap();
+    client
+        .create(&path, b"", CreateMode::Persistent)
+        .await
+        .unwrap();
 }

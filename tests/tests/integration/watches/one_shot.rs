@@ -1,6 +1,8 @@
 //! Watches that fire once.
 
-use zk_client::{CreateMode, ErrorCode, EventType, KeeperState, WatchedEvent, Watcher, WatcherType};
+use zk_client::{
+    CreateMode, ErrorCode, EventType, KeeperState, WatchedEvent, Watcher, WatcherType,
+};
 use zk_proto::OpCode;
 use zk_tests::wait::{eventually, next_event};
 use zk_tests::{Feature, Tap, Target};
@@ -36,10 +38,16 @@ async fn exists_watches_what_is_there_and_what_is_not() {
     let watcher = Watcher::new();
     assert_eq!(client.exists("/a", &watcher).await.unwrap(), None);
     client.create("/a", b"", PERSISTENT).await.unwrap();
-    assert_eq!(what(next_event(&watcher).await), (EventType::NodeCreated, "/a".into()));
+    assert_eq!(
+        what(next_event(&watcher).await),
+        (EventType::NodeCreated, "/a".into())
+    );
     assert!(client.exists("/a", &watcher).await.unwrap().is_some());
     client.delete("/a", None).await.unwrap();
-    assert_eq!(what(next_event(&watcher).await), (EventType::NodeDeleted, "/a".into()));
+    assert_eq!(
+        what(next_event(&watcher).await),
+        (EventType::NodeDeleted, "/a".into())
+    );
 }
 
 #[tokio::test]
@@ -78,7 +86,10 @@ async fn a_deletion_ends_every_kind_of_watch_with_one_event_per_watcher() {
     client.get_children("/a", &child).await.unwrap();
     client.delete("/a", None).await.unwrap();
     for watcher in [&all, &child] {
-        assert_eq!(what(next_event(watcher).await), (EventType::NodeDeleted, "/a".into()));
+        assert_eq!(
+            what(next_event(watcher).await),
+            (EventType::NodeDeleted, "/a".into())
+        );
         assert_eq!(watcher.try_next(), None);
     }
 }
@@ -107,7 +118,10 @@ async fn watchers_of_one_path_share_a_watch_and_all_hear() {
     }
     client.set_data("/", b"x", None).await.unwrap();
     for watcher in &watchers {
-        assert_eq!(what(next_event(watcher).await), (EventType::NodeDataChanged, "/".into()));
+        assert_eq!(
+            what(next_event(watcher).await),
+            (EventType::NodeDataChanged, "/".into())
+        );
         assert_eq!(watcher.try_next(), None);
     }
 }
@@ -118,11 +132,20 @@ async fn other_peoples_changes_are_heard() {
     let (client, other) = (target.client().await, target.client().await);
     let watcher = Watcher::new();
     client.get_children("/", &watcher).await.unwrap();
-    other.create("/mine", b"", CreateMode::Ephemeral).await.unwrap();
-    assert_eq!(what(next_event(&watcher).await), (EventType::NodeChildrenChanged, "/".into()));
+    other
+        .create("/mine", b"", CreateMode::Ephemeral)
+        .await
+        .unwrap();
+    assert_eq!(
+        what(next_event(&watcher).await),
+        (EventType::NodeChildrenChanged, "/".into())
+    );
     client.exists("/mine", &watcher).await.unwrap();
     other.close().await.unwrap();
-    assert_eq!(what(next_event(&watcher).await), (EventType::NodeDeleted, "/mine".into()));
+    assert_eq!(
+        what(next_event(&watcher).await),
+        (EventType::NodeDeleted, "/mine".into())
+    );
 }
 
 #[tokio::test]
@@ -134,10 +157,16 @@ async fn a_transaction_fires_for_each_of_its_changes_before_its_reply() {
     let watcher = Watcher::new();
     client.get_data("/a", &watcher).await.unwrap();
     client.get_data("/b", &watcher).await.unwrap();
-    let transaction = client.transaction().set_data("/a", b"x", None).delete("/b", None);
+    let transaction = client
+        .transaction()
+        .set_data("/a", b"x", None)
+        .delete("/b", None);
     transaction.commit().await.unwrap();
     let events = [watcher.try_next().unwrap(), watcher.try_next().unwrap()].map(what);
-    let expected = [(EventType::NodeDataChanged, "/a"), (EventType::NodeDeleted, "/b")];
+    let expected = [
+        (EventType::NodeDataChanged, "/a"),
+        (EventType::NodeDeleted, "/b"),
+    ];
     assert_eq!(events, expected.map(|(kind, path)| (kind, path.to_owned())));
 }
 
@@ -149,13 +178,22 @@ async fn removed_watches_say_so_and_fire_no_more() {
     client.get_data("/", &data).await.unwrap();
     client.get_children("/", &child).await.unwrap();
     client.remove_watches("/", WatcherType::Data).await.unwrap();
-    assert_eq!(what(next_event(&data).await), (EventType::DataWatchRemoved, "/".into()));
+    assert_eq!(
+        what(next_event(&data).await),
+        (EventType::DataWatchRemoved, "/".into())
+    );
     client.remove_watches("/", WatcherType::Any).await.unwrap();
-    assert_eq!(what(next_event(&child).await), (EventType::ChildWatchRemoved, "/".into()));
+    assert_eq!(
+        what(next_event(&child).await),
+        (EventType::ChildWatchRemoved, "/".into())
+    );
     client.set_data("/", b"x", None).await.unwrap();
     client.create("/a", b"", PERSISTENT).await.unwrap();
     assert_eq!((data.try_next(), child.try_next()), (None, None));
-    let error = client.remove_watches("/", WatcherType::Any).await.unwrap_err();
+    let error = client
+        .remove_watches("/", WatcherType::Any)
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::NoWatcher));
 }
 
@@ -164,12 +202,18 @@ async fn the_server_can_be_asked_for_its_watches() {
     let target = Target::start().await;
     let client = target.client().await;
     let watcher = Watcher::new();
-    let error = client.check_watches("/", WatcherType::Data).await.unwrap_err();
+    let error = client
+        .check_watches("/", WatcherType::Data)
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::NoWatcher));
     client.get_data("/", &watcher).await.unwrap();
     client.check_watches("/", WatcherType::Data).await.unwrap();
     client.check_watches("/", WatcherType::Any).await.unwrap();
-    client.check_watches("/", WatcherType::Children).await.unwrap_err();
+    client
+        .check_watches("/", WatcherType::Children)
+        .await
+        .unwrap_err();
 }
 
 #[tokio::test]
@@ -184,7 +228,10 @@ async fn the_last_watcher_to_go_takes_the_watch_off_the_server() {
     client.sync("/").await.unwrap();
     assert_eq!(tap.count(OpCode::RemoveWatches), 0);
     drop(last);
-    eventually("the removal", async || tap.count(OpCode::RemoveWatches) == 1).await;
+    eventually("the removal", async || {
+        tap.count(OpCode::RemoveWatches) == 1
+    })
+    .await;
     // It answers no call of ours, and disturbs none.
     client.set_data("/", b"x", None).await.unwrap();
 }
@@ -200,7 +247,10 @@ async fn data_and_exists_watches_share_the_servers_watch() {
     drop(data);
     client.sync("/").await.unwrap();
     client.set_data("/", b"x", None).await.unwrap();
-    assert_eq!(what(next_event(&exists).await), (EventType::NodeDataChanged, "/".into()));
+    assert_eq!(
+        what(next_event(&exists).await),
+        (EventType::NodeDataChanged, "/".into())
+    );
 }
 
 #[tokio::test]
@@ -212,5 +262,8 @@ async fn a_watcher_dropped_before_the_reply_leaves_no_watch() {
     let read = client.get_data("/", &watcher);
     drop(watcher);
     read.await.unwrap();
-    eventually("the removal", async || tap.count(OpCode::RemoveWatches) == 1).await;
+    eventually("the removal", async || {
+        tap.count(OpCode::RemoveWatches) == 1
+    })
+    .await;
 }

@@ -12,13 +12,19 @@ async fn heard(client: &Client, watcher: &Watcher) -> Vec<(EventType, String)> {
 }
 
 fn list(expected: &[(EventType, &str)]) -> Vec<(EventType, String)> {
-    expected.iter().map(|(kind, path)| (*kind, (*path).to_owned())).collect()
+    expected
+        .iter()
+        .map(|(kind, path)| (*kind, (*path).to_owned()))
+        .collect()
 }
 
 /// Creates, changes and deletes around `/p`.
 async fn stir(client: &Client) {
     for path in ["/p", "/p/c", "/p/c/g", "/q"] {
-        client.create(path, b"", CreateMode::Persistent).await.unwrap();
+        client
+            .create(path, b"", CreateMode::Persistent)
+            .await
+            .unwrap();
         client.set_data(path, b"x", None).await.unwrap();
     }
     for path in ["/q", "/p/c/g", "/p/c", "/p"] {
@@ -34,7 +40,10 @@ async fn a_persistent_watch_hears_of_the_znode_and_its_children_again_and_again(
     }
     let client = target.client().await;
     let watcher = Watcher::new();
-    client.add_watch("/p", AddWatchMode::Persistent, &watcher).await.unwrap();
+    client
+        .add_watch("/p", AddWatchMode::Persistent, &watcher)
+        .await
+        .unwrap();
     let expected = list(&[
         (EventType::NodeCreated, "/p"),
         (EventType::NodeDataChanged, "/p"),
@@ -56,7 +65,10 @@ async fn a_recursive_watch_hears_of_the_subtree_but_not_of_lists_of_children() {
     }
     let client = target.client().await;
     let watcher = Watcher::new();
-    client.add_watch("/p", AddWatchMode::PersistentRecursive, &watcher).await.unwrap();
+    client
+        .add_watch("/p", AddWatchMode::PersistentRecursive, &watcher)
+        .await
+        .unwrap();
     stir(&client).await;
     let expected = list(&[
         (EventType::NodeCreated, "/p"),
@@ -79,11 +91,20 @@ async fn a_recursive_watcher_does_not_hear_what_another_watch_made_the_server_se
         return;
     }
     let client = target.client().await;
-    client.create("/p", b"", CreateMode::Persistent).await.unwrap();
+    client
+        .create("/p", b"", CreateMode::Persistent)
+        .await
+        .unwrap();
     let (recursive, child) = (Watcher::new(), Watcher::new());
-    client.add_watch("/p", AddWatchMode::PersistentRecursive, &recursive).await.unwrap();
+    client
+        .add_watch("/p", AddWatchMode::PersistentRecursive, &recursive)
+        .await
+        .unwrap();
     client.get_children("/p", &child).await.unwrap();
-    client.create("/p/c", b"", CreateMode::Persistent).await.unwrap();
+    client
+        .create("/p/c", b"", CreateMode::Persistent)
+        .await
+        .unwrap();
     let created = list(&[(EventType::NodeCreated, "/p/c")]);
     assert_eq!(heard(&client, &recursive).await, created);
     let changed = list(&[(EventType::NodeChildrenChanged, "/p")]);
@@ -98,15 +119,24 @@ async fn watches_of_several_kinds_on_one_path_keep_apart() {
     }
     let client = target.client().await;
     let (once, always, below) = (Watcher::new(), Watcher::new(), Watcher::new());
-    client.add_watch("/", AddWatchMode::Persistent, &always).await.unwrap();
-    client.add_watch("/", AddWatchMode::PersistentRecursive, &below).await.unwrap();
+    client
+        .add_watch("/", AddWatchMode::Persistent, &always)
+        .await
+        .unwrap();
+    client
+        .add_watch("/", AddWatchMode::PersistentRecursive, &below)
+        .await
+        .unwrap();
     client.get_data("/", &once).await.unwrap();
     let changed = list(&[(EventType::NodeDataChanged, "/")]);
     client.set_data("/", b"1", None).await.unwrap();
     for watcher in [&once, &always, &below] {
         assert_eq!(heard(&client, watcher).await, changed);
     }
-    client.remove_watches("/", WatcherType::Persistent).await.unwrap();
+    client
+        .remove_watches("/", WatcherType::Persistent)
+        .await
+        .unwrap();
     let removed = list(&[(EventType::PersistentWatchRemoved, "/")]);
     assert_eq!(heard(&client, &always).await, removed);
     client.set_data("/", b"2", None).await.unwrap();
@@ -123,7 +153,10 @@ async fn removing_every_kind_of_watch_ends_a_persistent_one() {
     }
     let client = target.client().await;
     let watcher = Watcher::new();
-    client.add_watch("/", AddWatchMode::Persistent, &watcher).await.unwrap();
+    client
+        .add_watch("/", AddWatchMode::Persistent, &watcher)
+        .await
+        .unwrap();
     client.remove_watches("/", WatcherType::Any).await.unwrap();
     let removed = list(&[(EventType::PersistentWatchRemoved, "/")]);
     assert_eq!(heard(&client, &watcher).await, removed);
@@ -138,10 +171,19 @@ async fn persistent_watches_survive_a_reconnect_and_the_gap_is_announced() {
         return;
     }
     let proxy = Proxy::start(target.hosts()).await;
-    let (client, other) = (target.client_through(&proxy.host()).await, target.client().await);
+    let (client, other) = (
+        target.client_through(&proxy.host()).await,
+        target.client().await,
+    );
     let (persistent, recursive) = (Watcher::new(), Watcher::new());
-    client.add_watch("/", AddWatchMode::Persistent, &persistent).await.unwrap();
-    client.add_watch("/", AddWatchMode::PersistentRecursive, &recursive).await.unwrap();
+    client
+        .add_watch("/", AddWatchMode::Persistent, &persistent)
+        .await
+        .unwrap();
+    client
+        .add_watch("/", AddWatchMode::PersistentRecursive, &recursive)
+        .await
+        .unwrap();
     let before = proxy.accepted();
     proxy.cut(Cut::Reset);
     eventually("the next connection", async || proxy.accepted() > before).await;
@@ -149,11 +191,17 @@ async fn persistent_watches_survive_a_reconnect_and_the_gap_is_announced() {
     for watcher in [&persistent, &recursive] {
         let gap = next_event(watcher).await;
         assert_eq!(gap.event_type, EventType::None);
-        assert_eq!((gap.state, gap.path.as_str()), (KeeperState::SyncConnected, "/"));
+        assert_eq!(
+            (gap.state, gap.path.as_str()),
+            (KeeperState::SyncConnected, "/")
+        );
     }
     client.sync("/").await.unwrap();
     other.set_data("/", b"x", None).await.unwrap();
     for watcher in [&persistent, &recursive] {
-        assert_eq!(next_event(watcher).await.event_type, EventType::NodeDataChanged);
+        assert_eq!(
+            next_event(watcher).await.event_type,
+            EventType::NodeDataChanged
+        );
     }
 }

@@ -19,8 +19,16 @@ impl Scene {
         let proxy = Proxy::start(target.hosts()).await;
         let client = target.client_through(&proxy.host()).await;
         let other = target.client().await;
-        other.create("/a", b"", CreateMode::Persistent).await.unwrap();
-        Self { client, other, proxy, _target: target }
+        other
+            .create("/a", b"", CreateMode::Persistent)
+            .await
+            .unwrap();
+        Self {
+            client,
+            other,
+            proxy,
+            _target: target,
+        }
     }
 
     async fn lose_connection(&self) {
@@ -38,16 +46,33 @@ impl Scene {
 #[tokio::test]
 async fn changes_made_meanwhile_are_heard_on_return() {
     let scene = Scene::new().await;
-    let (data, exist, child, gone) = (Watcher::new(), Watcher::new(), Watcher::new(), Watcher::new());
-    scene.other.create("/gone", b"", CreateMode::Persistent).await.unwrap();
+    let (data, exist, child, gone) = (
+        Watcher::new(),
+        Watcher::new(),
+        Watcher::new(),
+        Watcher::new(),
+    );
+    scene
+        .other
+        .create("/gone", b"", CreateMode::Persistent)
+        .await
+        .unwrap();
     scene.client.get_data("/a", &data).await.unwrap();
     scene.client.exists("/absent", &exist).await.unwrap();
     scene.client.get_children("/a", &child).await.unwrap();
     scene.client.get_data("/gone", &gone).await.unwrap();
     scene.lose_connection().await;
     scene.other.set_data("/a", b"new", None).await.unwrap();
-    scene.other.create("/absent", b"", CreateMode::Persistent).await.unwrap();
-    scene.other.create("/a/child", b"", CreateMode::Persistent).await.unwrap();
+    scene
+        .other
+        .create("/absent", b"", CreateMode::Persistent)
+        .await
+        .unwrap();
+    scene
+        .other
+        .create("/a/child", b"", CreateMode::Persistent)
+        .await
+        .unwrap();
     scene.other.delete("/gone", None).await.unwrap();
     scene.regain_connection().await;
     let expected = [
@@ -72,9 +97,16 @@ async fn a_znode_deleted_and_created_anew_shows_as_changed() {
     scene.client.get_data("/a", &watcher).await.unwrap();
     scene.lose_connection().await;
     scene.other.delete("/a", None).await.unwrap();
-    scene.other.create("/a", b"", CreateMode::Persistent).await.unwrap();
+    scene
+        .other
+        .create("/a", b"", CreateMode::Persistent)
+        .await
+        .unwrap();
     scene.regain_connection().await;
-    assert_eq!(next_event(&watcher).await.event_type, EventType::NodeDataChanged);
+    assert_eq!(
+        next_event(&watcher).await.event_type,
+        EventType::NodeDataChanged
+    );
 }
 
 #[tokio::test]
@@ -89,13 +121,30 @@ async fn unchanged_znodes_stay_watched() {
         scene.regain_connection().await;
     }
     scene.client.sync("/").await.unwrap();
-    assert_eq!([data.try_next(), exist.try_next(), child.try_next()], [None, None, None]);
+    assert_eq!(
+        [data.try_next(), exist.try_next(), child.try_next()],
+        [None, None, None]
+    );
     scene.other.set_data("/a", b"new", None).await.unwrap();
-    scene.other.create("/absent", b"", CreateMode::Persistent).await.unwrap();
-    scene.other.create("/a/child", b"", CreateMode::Persistent).await.unwrap();
-    assert_eq!(next_event(&data).await.event_type, EventType::NodeDataChanged);
+    scene
+        .other
+        .create("/absent", b"", CreateMode::Persistent)
+        .await
+        .unwrap();
+    scene
+        .other
+        .create("/a/child", b"", CreateMode::Persistent)
+        .await
+        .unwrap();
+    assert_eq!(
+        next_event(&data).await.event_type,
+        EventType::NodeDataChanged
+    );
     assert_eq!(next_event(&exist).await.event_type, EventType::NodeCreated);
-    assert_eq!(next_event(&child).await.event_type, EventType::NodeChildrenChanged);
+    assert_eq!(
+        next_event(&child).await.event_type,
+        EventType::NodeChildrenChanged
+    );
 }
 
 #[tokio::test]
@@ -108,7 +157,10 @@ async fn a_missed_change_is_heard_before_a_read_on_the_new_connection_shows_it()
     let queued = scene.client.get_data("/a", None);
     scene.proxy.refuse(false);
     assert_eq!(&queued.await.unwrap().0[..], b"new");
-    assert_eq!(watcher.try_next().unwrap().event_type, EventType::NodeDataChanged);
+    assert_eq!(
+        watcher.try_next().unwrap().event_type,
+        EventType::NodeDataChanged
+    );
 }
 
 #[tokio::test]
@@ -141,6 +193,13 @@ async fn a_watcher_dropped_while_disconnected_is_not_set_again() {
     scene.lose_connection().await;
     drop(dropped);
     scene.regain_connection().await;
-    scene.other.create("/a/child", b"", CreateMode::Persistent).await.unwrap();
-    assert_eq!(next_event(&kept).await.event_type, EventType::NodeChildrenChanged);
+    scene
+        .other
+        .create("/a/child", b"", CreateMode::Persistent)
+        .await
+        .unwrap();
+    assert_eq!(
+        next_event(&kept).await.event_type,
+        EventType::NodeChildrenChanged
+    );
 }

@@ -15,7 +15,10 @@ async fn one_watcher_receives_for_many_paths_in_the_order_of_the_changes() {
         client.exists(path, &watcher).await.unwrap();
     }
     for path in paths.iter().rev() {
-        client.create(path, b"", CreateMode::Persistent).await.unwrap();
+        client
+            .create(path, b"", CreateMode::Persistent)
+            .await
+            .unwrap();
     }
     for path in paths.iter().rev() {
         assert_eq!(next_event(&watcher).await.path, *path);
@@ -29,7 +32,9 @@ async fn a_watcher_is_a_stream() {
     let mut watcher = Watcher::new();
     client.get_data("/", &watcher).await.unwrap();
     client.set_data("/", b"x", None).await.unwrap();
-    let event = within("an event", StreamExt::next(&mut watcher)).await.unwrap();
+    let event = within("an event", StreamExt::next(&mut watcher))
+        .await
+        .unwrap();
     assert_eq!(event.event_type, EventType::NodeDataChanged);
 }
 
@@ -41,13 +46,19 @@ async fn a_watcher_that_nobody_reads_keeps_the_newest_and_says_how_many_it_lost(
     }
     let client = target.client().await;
     let watcher = Watcher::with_capacity(3);
-    client.add_watch("/", AddWatchMode::Persistent, &watcher).await.unwrap();
+    client
+        .add_watch("/", AddWatchMode::Persistent, &watcher)
+        .await
+        .unwrap();
     let mut last = None;
     for _ in 0..10 {
         last = Some(client.set_data("/", b"x", None).await.unwrap().mzxid);
     }
     let events: Vec<_> = std::iter::from_fn(|| watcher.try_next()).collect();
-    assert_eq!(events.iter().map(|event| event.lagged).collect::<Vec<_>>(), [7, 0, 0]);
+    assert_eq!(
+        events.iter().map(|event| event.lagged).collect::<Vec<_>>(),
+        [7, 0, 0]
+    );
     if target.has(Feature::EventZxid) {
         assert_eq!(events[2].zxid, last);
     }
@@ -61,7 +72,10 @@ async fn a_dropped_wait_loses_no_event() {
     client.get_data("/", &watcher).await.unwrap();
     assert!(watcher.next().now_or_never().is_none());
     client.set_data("/", b"x", None).await.unwrap();
-    assert_eq!(next_event(&watcher).await.event_type, EventType::NodeDataChanged);
+    assert_eq!(
+        next_event(&watcher).await.event_type,
+        EventType::NodeDataChanged
+    );
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod acl;
 mod fuzz;
 mod multi;
 mod operations;
+mod perf;
 mod quota;
 mod refusals;
 mod sessions;
