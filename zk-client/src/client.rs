@@ -940,6 +940,7 @@ impl Client {
         Asked {
             path: path.into(),
             chroot: self.chroot.clone(),
+            ops: 0,
         }
     }
 

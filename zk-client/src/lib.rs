@@ -39,6 +39,8 @@ mod client;
 mod config;
 mod driver;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hosts;
 mod metrics;
 mod multi_read;

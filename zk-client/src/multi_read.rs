@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use zk_proto::record::{GetChildrenRequest, GetDataRequest, MultiOp, MultiRequest, MultiResult};
-use zk_proto::{DecodeError, DecodeReason, ErrorCode, OpCode, Stat};
+use zk_proto::{ErrorCode, OpCode, Stat};
 
 use crate::client::Client;
 use crate::error::Error;
@@ -77,6 +77,7 @@ impl<'c> MultiRead<'c> {
         if let Some(error) = self.invalid {
             return Reply::failed(error);
         }
+        let ops = self.ops.len();
         self.client
             .send(
                 OpCode::MultiRead,
@@ -86,14 +87,16 @@ impl<'c> MultiRead<'c> {
                 read_results,
             )
             .unwrap_or_else(Reply::failed)
+            .of(ops)
     }
 }
 
 fn read_results(raw: RawReply, asked: &Asked) -> Result<Vec<ReadResult>, Error> {
-    read::results(raw, asked)?
-        .into_iter()
-        .map(read_result)
-        .collect()
+    let results = read::results(raw, asked)?;
+    if results.len() != asked.ops {
+        return Err(read::wrong_results(&results));
+    }
+    results.into_iter().map(read_result).collect()
 }
 
 fn read_result(result: MultiResult) -> Result<ReadResult, Error> {
@@ -105,13 +108,60 @@ fn read_result(result: MultiResult) -> Result<ReadResult, Error> {
         | MultiResult::Create2(_)
         | MultiResult::Delete
         | MultiResult::SetData(_)
-        | MultiResult::Check => {
-            let reason = DecodeReason::UnknownValue(0);
-            Err(Error::BadReply(DecodeError {
-                record: "MultiResponse",
-                field: "op",
-                reason,
-            }))
+        | MultiResult::Check => Err(read::wrong_results(&[result])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use zk_proto::record::{GetDataResponse, MultiResponse};
+    use zk_proto::{Chroot, Encode};
+
+    use super::*;
+
+    /// The answer to two reads.
+    fn read(results: Vec<MultiResult>) -> Result<Vec<ReadResult>, Error> {
+        let mut body = BytesMut::new();
+        MultiResponse { results }.encode(&mut body);
+        let raw = RawReply {
+            err: ErrorCode::Ok,
+            body: body.freeze(),
+        };
+        let asked = Asked {
+            path: "".into(),
+            chroot: Chroot::none(),
+            ops: 2,
+        };
+        read_results(raw, &asked)
+    }
+
+    fn data() -> MultiResult {
+        MultiResult::GetData(GetDataResponse {
+            data: None,
+            stat: Stat::default(),
+        })
+    }
+
+    #[test]
+    fn each_read_has_its_own_result() {
+        let results = read(vec![MultiResult::Error(ErrorCode::NoNode), data()]);
+        let expected = [
+            ReadResult::Error(ErrorCode::NoNode),
+            ReadResult::Data(Bytes::new(), Stat::default()),
+        ];
+        assert_eq!(results.unwrap(), expected);
+    }
+
+    #[test]
+    fn too_few_too_many_and_foreign_results_are_a_bad_reply() {
+        for results in [
+            vec![],
+            vec![data()],
+            vec![data(), data(), data()],
+            vec![data(), MultiResult::Delete],
+        ] {
+            assert!(matches!(read(results), Err(Error::BadReply(_))));
         }
     }
 }

@@ -6,7 +6,7 @@ use zk_proto::record::{
     GetAllChildrenNumberResponse, GetChildren2Response, GetChildrenResponse, GetDataResponse,
     GetEphemeralsResponse, MultiResponse, MultiResult, WhoAmIResponse,
 };
-use zk_proto::{Acl, Chroot, Decode, ErrorCode, Reader, Stat};
+use zk_proto::{Acl, Chroot, Decode, DecodeError, DecodeReason, ErrorCode, Reader, Stat};
 
 use crate::error::Error;
 use crate::reply::{Asked, RawReply};
@@ -101,11 +101,150 @@ pub(crate) fn results(raw: RawReply, asked: &Asked) -> Result<Vec<MultiResult>, 
 
 /// A transaction of one check.
 pub(crate) fn checked(raw: RawReply, asked: &Asked) -> Result<(), Error> {
-    match results(raw, asked)?.first() {
-        Some(MultiResult::Error(code)) if *code != ErrorCode::Ok => Err(Error::Server {
+    let results = results(raw, asked)?;
+    match &results[..] {
+        [MultiResult::Check] => Ok(()),
+        [MultiResult::Error(code)] if *code != ErrorCode::Ok => Err(Error::Server {
             code: *code,
             path: asked.path.clone(),
         }),
-        _ => Ok(()),
+        other => Err(wrong_results(other)),
+    }
+}
+
+/// Results that do not fit the operations asked for, in number or in kind.
+pub(crate) fn wrong_results(results: &[MultiResult]) -> Error {
+    let count = i64::try_from(results.len()).unwrap_or(i64::MAX);
+    Error::BadReply(DecodeError {
+        record: "MultiResponse",
+        field: "results",
+        reason: DecodeReason::UnknownValue(count),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use zk_proto::Encode;
+    use zk_proto::data::Perms;
+
+    use super::*;
+
+    fn good(body: &impl Encode) -> RawReply {
+        let mut bytes = BytesMut::new();
+        body.encode(&mut bytes);
+        RawReply {
+            err: ErrorCode::Ok,
+            body: bytes.freeze(),
+        }
+    }
+
+    fn refused(err: ErrorCode) -> RawReply {
+        RawReply {
+            err,
+            body: Bytes::new(),
+        }
+    }
+
+    fn asked(chroot: &str) -> Asked {
+        Asked {
+            path: "/a".into(),
+            chroot: Chroot::new(chroot).unwrap(),
+            ops: 1,
+        }
+    }
+
+    #[test]
+    fn a_verdict_names_the_callers_path() {
+        let error = created(refused(ErrorCode::NodeExists), &asked("/app")).unwrap_err();
+        let expected = Error::Server {
+            code: ErrorCode::NodeExists,
+            path: "/a".into(),
+        };
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn a_created_path_is_shown_below_the_chroot() {
+        let created = created(good(&"/app/a0000000007"), &asked("/app"));
+        assert_eq!(created.unwrap(), "/a0000000007");
+        let stat = Stat::default();
+        let created = created2(good(&("/app/a", stat)), &asked("/app"));
+        assert_eq!(created.unwrap(), ("/a".into(), stat));
+    }
+
+    #[test]
+    fn a_path_of_a_neighbour_of_the_chroot_is_left_whole() {
+        assert_eq!(strip(&asked("/app").chroot, "/apple/a"), "/apple/a");
+    }
+
+    #[test]
+    fn missing_is_an_answer_to_exists_and_an_error_to_everything_else() {
+        assert_eq!(found(refused(ErrorCode::NoNode), &asked("/")), Ok(None));
+        assert!(found(refused(ErrorCode::NoAuth), &asked("/")).is_err());
+        assert!(data(refused(ErrorCode::NoNode), &asked("/")).is_err());
+    }
+
+    #[test]
+    fn null_data_reads_as_empty() {
+        let null = (None::<Bytes>, Stat::default());
+        let (bytes, _) = data(good(&null), &asked("/")).unwrap();
+        assert!(bytes.is_empty());
+    }
+
+    #[test]
+    fn ephemerals_outside_the_chroot_are_left_out() {
+        let paths: Vec<String> = ["/app/x", "/apple/y", "/z"].map(str::to_owned).to_vec();
+        let below = ephemerals(good(&paths), &asked("/app"));
+        assert_eq!(below.unwrap(), ["/x"]);
+    }
+
+    #[test]
+    fn a_body_that_cannot_be_read_is_a_bad_reply_of_something_applied() {
+        let raw = || RawReply {
+            err: ErrorCode::Ok,
+            body: Bytes::from_static(b"\x7f\xff"),
+        };
+        let asked = asked("/");
+        let errors = [
+            created(raw(), &asked).unwrap_err(),
+            created2(raw(), &asked).unwrap_err(),
+            stat(raw(), &asked).unwrap_err(),
+            data(raw(), &asked).unwrap_err(),
+            children(raw(), &asked).unwrap_err(),
+            children2(raw(), &asked).unwrap_err(),
+            number(raw(), &asked).unwrap_err(),
+            acl(raw(), &asked).unwrap_err(),
+            identities(raw(), &asked).unwrap_err(),
+            results(raw(), &asked).unwrap_err(),
+        ];
+        for error in errors {
+            assert!(matches!(error, Error::BadReply(_)), "{error}");
+            assert_eq!(error.outcome(), crate::Outcome::Applied);
+        }
+    }
+
+    #[test]
+    fn a_check_has_exactly_one_result() {
+        let check =
+            |results: Vec<MultiResult>| checked(good(&MultiResponse { results }), &asked("/"));
+        assert_eq!(check(vec![MultiResult::Check]), Ok(()));
+        let bad_version = check(vec![MultiResult::Error(ErrorCode::BadVersion)]).unwrap_err();
+        assert_eq!(bad_version.code(), Some(ErrorCode::BadVersion));
+        for wrong in [
+            vec![],
+            vec![MultiResult::Check, MultiResult::Check],
+            vec![MultiResult::Delete],
+            vec![MultiResult::Error(ErrorCode::Ok)],
+        ] {
+            assert!(matches!(check(wrong), Err(Error::BadReply(_))));
+        }
+    }
+
+    #[test]
+    fn an_acl_comes_with_its_stat() {
+        let entry = Acl::new(Perms::READ, zk_proto::AclId::anyone());
+        let body = (vec![entry.clone()], Stat::default());
+        assert_eq!(acl(good(&body), &asked("/")).unwrap().0, [entry]);
     }
 }

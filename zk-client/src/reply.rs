@@ -31,6 +31,8 @@ pub(crate) fn attempt<T>(call: impl FnOnce() -> Result<Reply<T>, Error>) -> Repl
 pub(crate) struct Asked {
     pub(crate) path: Box<str>,
     pub(crate) chroot: Chroot,
+    /// Operations in a multiRead, each of which must have its result.
+    pub(crate) ops: usize,
 }
 
 /// The answer to one operation, a future that borrows nothing.
@@ -83,6 +85,14 @@ impl<T> Reply<T> {
                 read,
             },
         }
+    }
+
+    /// The answer to this many operations in one request.
+    pub(crate) fn of(mut self, ops: usize) -> Self {
+        if let State::Waiting { asked, .. } = &mut self.state {
+            asked.ops = ops;
+        }
+        self
     }
 
     /// Good only if `other`, called before it, is.

@@ -4,7 +4,7 @@ use zk_proto::record::{
     CheckVersionRequest, CreateRequest, CreateTtlRequest, DeleteRequest, MultiOp, MultiRequest,
     MultiResult, SetDataRequest,
 };
-use zk_proto::{CreateMode, CreateOptions, DecodeError, DecodeReason, ErrorCode, OpCode, Stat};
+use zk_proto::{CreateMode, CreateOptions, ErrorCode, OpCode, Stat};
 
 use crate::client::Client;
 use crate::error::Error;
@@ -221,7 +221,7 @@ impl Commit {
             return Err(error);
         }
         if results.len() != self.asked.len() {
-            return Err(bad_reply());
+            return Err(read::wrong_results(&results));
         }
         results
             .into_iter()
@@ -272,19 +272,10 @@ impl Commit {
                 }
             }
             MultiResult::GetData(_) | MultiResult::GetChildren(_) | MultiResult::Error(_) => {
-                return Err(bad_reply());
+                return Err(read::wrong_results(&[result]));
             }
         })
     }
-}
-
-fn bad_reply() -> Error {
-    let reason = DecodeReason::Null;
-    Error::BadReply(DecodeError {
-        record: "MultiResponse",
-        field: "results",
-        reason,
-    })
 }
 
 fn raw_results(raw: RawReply, asked: &Asked) -> Result<Vec<MultiResult>, Error> {
@@ -335,5 +326,95 @@ fn create_op(record: CreateRequest<'_>, mode: CreateMode, wants_stat: bool) -> M
                 MultiOp::Create(record)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zk_proto::Chroot;
+    use zk_proto::record::{Create2Response, CreateResponse};
+
+    use super::*;
+
+    /// What becomes of these results of a create and a create2 under `/app`.
+    fn results(results: Vec<MultiResult>) -> Result<Vec<OpResult>, Error> {
+        let asked = |path: &str, wants_stat| AskedOp {
+            path: path.into(),
+            wants_stat,
+        };
+        let commit = Commit {
+            reply: Reply::failed(Error::Closed),
+            asked: vec![asked("/a", false), asked("/b", true)],
+            chroot: Chroot::new("/app").unwrap(),
+        };
+        commit.results(results)
+    }
+
+    fn created(path: &'static str) -> MultiResult {
+        MultiResult::Create(CreateResponse { path: path.into() })
+    }
+
+    fn created2(path: &'static str) -> MultiResult {
+        MultiResult::Create2(Create2Response {
+            path: path.into(),
+            stat: Stat::default(),
+        })
+    }
+
+    #[test]
+    fn results_are_told_in_the_form_asked_for_and_below_the_chroot() {
+        let expected = [
+            OpResult::Create("/a".into()),
+            OpResult::Create2("/b".into(), Some(Stat::default())),
+        ];
+        let told = results(vec![created("/app/a"), created2("/app/b")]);
+        assert_eq!(told.unwrap(), expected);
+    }
+
+    #[test]
+    fn an_old_server_leaves_the_stat_out() {
+        let told = results(vec![created("/app/a"), created("/app/b")]).unwrap();
+        assert_eq!(told[1], OpResult::Create2("/b".into(), None));
+    }
+
+    #[test]
+    fn the_operation_that_failed_is_named() {
+        let told = results(vec![
+            MultiResult::Error(ErrorCode::Ok),
+            MultiResult::Error(ErrorCode::NoNode),
+        ]);
+        let expected = Error::Transaction {
+            index: 1,
+            code: ErrorCode::NoNode,
+            path: "/b".into(),
+        };
+        assert_eq!(told, Err(expected));
+        let told = results(vec![
+            MultiResult::Error(ErrorCode::BadVersion),
+            MultiResult::Error(ErrorCode::RuntimeInconsistency),
+        ]);
+        assert!(matches!(told, Err(Error::Transaction { index: 0, .. })));
+    }
+
+    #[test]
+    fn too_few_too_many_and_foreign_results_are_a_bad_reply() {
+        for wrong in [
+            vec![],
+            vec![created("/app/a")],
+            vec![created("/app/a"), created2("/app/b"), MultiResult::Check],
+            vec![created("/app/a"), MultiResult::Error(ErrorCode::Ok)],
+        ] {
+            assert!(matches!(results(wrong), Err(Error::BadReply(_))));
+        }
+    }
+
+    #[test]
+    fn a_failure_beyond_what_was_asked_is_still_a_failure() {
+        let told = results(vec![
+            MultiResult::Error(ErrorCode::Ok),
+            MultiResult::Error(ErrorCode::Ok),
+            MultiResult::Error(ErrorCode::NoAuth),
+        ]);
+        assert!(matches!(told, Err(Error::Transaction { index: 2, .. })));
     }
 }

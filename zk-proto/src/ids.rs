@@ -13,6 +13,7 @@ macro_rules! id {
         pub struct $name(pub $inner);
 
         impl Encode for $name {
+            #[inline]
             fn encode(&self, out: &mut BytesMut) {
                 self.0.encode(out);
             }
@@ -21,6 +22,7 @@ macro_rules! id {
         impl<'a> Decode<'a> for $name {
             const MIN_LEN: usize = <$inner>::MIN_LEN;
 
+            #[inline]
             fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
                 <$inner>::decode(reader).map(Self)
             }

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::AsyncWrite;
 use tokio_util::io::poll_read_buf;
 use zk_env::BoxStream;
@@ -16,11 +16,15 @@ use super::read_write::ReadWriteSearch;
 use crate::metrics;
 use crate::session::Cause;
 
-/// Bytes per read call. A `Bytes` that a caller keeps pins the chunk it came in.
-const READ_CHUNK: usize = 64 * 1024;
-/// Read calls per turn, so that a flood from the server leaves room for writes and
-/// for other tasks.
-const READS_PER_TURN: usize = 4;
+/// Room made for what is received. A `Bytes` that a caller keeps pins the chunk it
+/// came in.
+const CHUNK: usize = 64 * 1024;
+/// Bytes of replies handed out per turn. Then others have theirs: what they ask
+/// next leaves while the server still works on what is in flight, and a flood
+/// from the server does not keep the task.
+const BYTES_PER_TURN: usize = 16 * 1024;
+/// The same while a single frame is larger than that.
+const MAX_BYTES_PER_TURN: usize = 4 * CHUNK;
 
 /// The connection's buffers.
 struct Link {
@@ -110,27 +114,38 @@ impl Driver {
 
     /// Reads what is there and hands it to the session. Ready if there may be more.
     fn poll_read(&self, link: &mut Link, cx: &mut Context<'_>) -> Poll<Result<(), Cause>> {
-        for _ in 0..READS_PER_TURN {
+        let (mut read, mut budget) = (0, MAX_BYTES_PER_TURN);
+        while read < budget {
             match ready!(link.poll_fill(cx)) {
                 Ok(0) => return Poll::Ready(Err(Cause::ClosedByServer)),
-                Ok(len) => metrics::received(len),
+                Ok(len) => {
+                    metrics::received(len);
+                    read += len;
+                }
                 Err(error) => return Poll::Ready(Err(Cause::Io(error.to_string()))),
             }
-            if let Err(cause) = self.hand_over(link) {
-                return Poll::Ready(Err(cause));
+            match self.hand_over(link) {
+                Ok(true) => budget = BYTES_PER_TURN,
+                Ok(false) => {}
+                Err(cause) => return Poll::Ready(Err(cause)),
             }
         }
         Poll::Ready(Ok(()))
     }
 
-    fn hand_over(&self, link: &mut Link) -> Result<(), Cause> {
+    /// Whether there was a whole frame.
+    fn hand_over(&self, link: &mut Link) -> Result<bool, Cause> {
         let now = self.shared.now();
         let mut session = self.shared.session();
         session.handle_read(now.mono);
+        let mut had_frame = false;
         loop {
             match link.frames.decode(&mut link.input) {
-                Ok(Some(frame)) => session.handle_frame(now, &frame),
-                Ok(None) => return Ok(()),
+                Ok(Some(frame)) => {
+                    had_frame = true;
+                    session.handle_frame(now, &frame);
+                }
+                Ok(None) => return Ok(had_frame),
                 Err(FrameError { length, limit }) if length > 0 => {
                     // Whose reply it is stands right behind the length.
                     if let Some(head) = link.input.first_chunk::<8>() {
@@ -138,7 +153,7 @@ impl Driver {
                         let xid = Xid(i32::from_be_bytes(xid));
                         session.handle_oversized_reply(xid, length.unsigned_abs() as usize, limit);
                     }
-                    return Ok(());
+                    return Ok(had_frame);
                 }
                 Err(error) => return Err(Cause::BadBytes(error.to_string())),
             }
@@ -179,9 +194,10 @@ impl Driver {
 
 impl Link {
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
-        if self.input.capacity() - self.input.len() < READ_CHUNK / 8 {
-            self.input.reserve(READ_CHUNK);
+        if self.input.capacity() - self.input.len() < BYTES_PER_TURN {
+            self.input.reserve(CHUNK);
         }
-        poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input)
+        let mut room = (&mut self.input).limit(BYTES_PER_TURN);
+        poll_read_buf(Pin::new(&mut self.stream), cx, &mut room)
     }
 }

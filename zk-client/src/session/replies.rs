@@ -41,6 +41,9 @@ impl Session {
     /// A reply over the limit was announced: its call gets an error that says so,
     /// because the same call would meet it again on every connection.
     pub(crate) fn handle_oversized_reply(&mut self, xid: Xid, size: usize, limit: usize) {
+        if self.is_leaving {
+            return;
+        }
         if matches!(self.phase, Phase::Serving { .. })
             && self.requests_front_is(xid)
             && let Some(request) = self.requests.answer(xid)

@@ -390,11 +390,10 @@ impl Requests {
         self.written += len as u64;
     }
 
-    /// The xid that the next ordinary reply must carry. The verdict on earlier
-    /// credentials comes before it.
+    /// The xid that the next ordinary reply must carry; none carries that of
+    /// credentials, whose verdict comes before it.
     pub(super) fn first_in_flight(&self) -> Option<Xid> {
-        let first = self.in_flight.front()?;
-        (first.op != OpCode::Auth).then_some(first.xid)
+        self.in_flight.front().map(|request| request.xid)
     }
 
     /// The request that the next ordinary reply answers.

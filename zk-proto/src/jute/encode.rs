@@ -8,6 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 /// the result checks its size.
 pub trait Encode {
     /// Appends the value to `out`.
+    #[inline]
     fn encode(&self, out: &mut BytesMut);
 }
 
@@ -22,24 +23,28 @@ fn put_null(out: &mut BytesMut) {
 }
 
 impl Encode for bool {
+    #[inline]
     fn encode(&self, out: &mut BytesMut) {
         out.put_u8(u8::from(*self));
     }
 }
 
 impl Encode for i32 {
+    #[inline]
     fn encode(&self, out: &mut BytesMut) {
         out.put_i32(*self);
     }
 }
 
 impl Encode for i64 {
+    #[inline]
     fn encode(&self, out: &mut BytesMut) {
         out.put_i64(*self);
     }
 }
 
 impl Encode for [u8] {
+    #[inline]
     fn encode(&self, out: &mut BytesMut) {
         put_len(out, self.len());
         out.put_slice(self);
@@ -47,36 +52,42 @@ impl Encode for [u8] {
 }
 
 impl Encode for Bytes {
+    #[inline]
     fn encode(&self, out: &mut BytesMut) {
         self[..].encode(out);
     }
 }
 
 impl Encode for Cow<'_, [u8]> {
+    #[inline]
     fn encode(&self, out: &mut BytesMut) {
         self[..].encode(out);
     }
 }
 
 impl Encode for str {
+    #[inline]
     fn encode(&self, out: &mut BytesMut) {
         self.as_bytes().encode(out);
     }
 }
 
 impl Encode for String {
+    #[inline]
     fn encode(&self, out: &mut BytesMut) {
         self.as_str().encode(out);
     }
 }
 
 impl Encode for Cow<'_, str> {
+    #[inline]
     fn encode(&self, out: &mut BytesMut) {
         self.as_bytes().encode(out);
     }
 }
 
 impl<T: Encode> Encode for Vec<T> {
+    #[inline]
     fn encode(&self, out: &mut BytesMut) {
         put_len(out, self.len());
         for element in self {
@@ -86,6 +97,7 @@ impl<T: Encode> Encode for Vec<T> {
 }
 
 impl<T: Encode> Encode for Option<T> {
+    #[inline]
     fn encode(&self, out: &mut BytesMut) {
         match self {
             Some(value) => value.encode(out),
@@ -96,11 +108,13 @@ impl<T: Encode> Encode for Option<T> {
 
 /// Nothing, for operations that are a header alone.
 impl Encode for () {
+    #[inline]
     fn encode(&self, _: &mut BytesMut) {}
 }
 
 /// One after the other: a header and its body.
 impl<A: Encode, B: Encode> Encode for (A, B) {
+    #[inline]
     fn encode(&self, out: &mut BytesMut) {
         self.0.encode(out);
         self.1.encode(out);
@@ -108,6 +122,7 @@ impl<A: Encode, B: Encode> Encode for (A, B) {
 }
 
 impl<T: Encode + ?Sized> Encode for &T {
+    #[inline]
     fn encode(&self, out: &mut BytesMut) {
         (**self).encode(out);
     }

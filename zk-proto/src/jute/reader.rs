@@ -25,6 +25,7 @@ pub trait Decode<'a>: Sized {
     const MIN_LEN: usize = 1;
 
     /// Reads one value and moves past it. Bytes behind the value stay unread.
+    #[inline]
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError>;
 }
 
@@ -40,31 +41,43 @@ impl<'a> Reader<'a> {
     }
 
     /// The bytes not read yet, as a slice that shares the frame's memory.
+    #[inline]
     pub fn rest(&self) -> Bytes {
         self.frame.slice(self.at..)
     }
 
+    #[inline]
     fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
-        let left = self.remaining();
-        if len > left {
-            return Err(DecodeError::new(DecodeReason::Truncated {
-                needed: len,
-                left,
-            }));
+        match self.frame[self.at..].get(..len) {
+            Some(bytes) => {
+                self.at += len;
+                Ok(bytes)
+            }
+            None => Err(self.truncated(len)),
         }
-        let start = self.at;
-        self.at += len;
-        Ok(&self.frame[start..self.at])
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let mut array = [0; N];
-        array.copy_from_slice(self.take(N)?);
-        Ok(array)
+        match self.frame[self.at..].first_chunk() {
+            Some(array) => {
+                self.at += N;
+                Ok(*array)
+            }
+            None => Err(self.truncated(N)),
+        }
+    }
+
+    /// Apart from the rest, which is hot.
+    #[cold]
+    fn truncated(&self, needed: usize) -> DecodeError {
+        let left = self.remaining();
+        DecodeError::new(DecodeReason::Truncated { needed, left })
     }
 
     /// The bytes of a buffer or string; `None` for null. The length is checked
     /// against the bytes that are there before anything is taken.
+    #[inline]
     fn counted(&mut self) -> Result<Option<&'a [u8]>, DecodeError> {
         let len = i32::decode(self)?;
         if len == -1 {
@@ -81,6 +94,7 @@ fn required<T>(value: Option<T>) -> Result<T, DecodeError> {
 }
 
 impl<'a> Decode<'a> for bool {
+    #[inline]
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         reader.array::<1>().map(|[byte]| byte != 0)
     }
@@ -89,6 +103,7 @@ impl<'a> Decode<'a> for bool {
 impl<'a> Decode<'a> for i32 {
     const MIN_LEN: usize = size_of::<Self>();
 
+    #[inline]
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         reader.array().map(Self::from_be_bytes)
     }
@@ -97,6 +112,7 @@ impl<'a> Decode<'a> for i32 {
 impl<'a> Decode<'a> for i64 {
     const MIN_LEN: usize = size_of::<Self>();
 
+    #[inline]
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         reader.array().map(Self::from_be_bytes)
     }
@@ -105,6 +121,7 @@ impl<'a> Decode<'a> for i64 {
 impl<'a> Decode<'a> for Option<Bytes> {
     const MIN_LEN: usize = LENGTH_WORD;
 
+    #[inline]
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let bytes = reader.counted()?;
         Ok(bytes.map(|bytes| reader.frame.slice_ref(bytes)))
@@ -114,6 +131,7 @@ impl<'a> Decode<'a> for Option<Bytes> {
 impl<'a> Decode<'a> for Option<Cow<'a, [u8]>> {
     const MIN_LEN: usize = LENGTH_WORD;
 
+    #[inline]
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Ok(reader.counted()?.map(Cow::Borrowed))
     }
@@ -124,6 +142,7 @@ impl<'a> Decode<'a> for Option<Cow<'a, [u8]>> {
 impl<'a> Decode<'a> for Option<Cow<'a, str>> {
     const MIN_LEN: usize = LENGTH_WORD;
 
+    #[inline]
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Ok(reader.counted()?.map(decode_text))
     }
@@ -132,6 +151,7 @@ impl<'a> Decode<'a> for Option<Cow<'a, str>> {
 impl<'a> Decode<'a> for Cow<'a, str> {
     const MIN_LEN: usize = LENGTH_WORD;
 
+    #[inline]
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         required(Option::decode(reader)?)
     }
@@ -140,6 +160,7 @@ impl<'a> Decode<'a> for Cow<'a, str> {
 impl<'a> Decode<'a> for String {
     const MIN_LEN: usize = LENGTH_WORD;
 
+    #[inline]
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Cow::decode(reader).map(Cow::into_owned)
     }
@@ -148,6 +169,7 @@ impl<'a> Decode<'a> for String {
 impl<'a> Decode<'a> for Option<String> {
     const MIN_LEN: usize = LENGTH_WORD;
 
+    #[inline]
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Ok(Option::<Cow<'a, str>>::decode(reader)?.map(Cow::into_owned))
     }
@@ -159,6 +181,7 @@ impl<'a> Decode<'a> for Option<String> {
 impl<'a, T: Decode<'a>> Decode<'a> for Option<Vec<T>> {
     const MIN_LEN: usize = LENGTH_WORD;
 
+    #[inline]
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         const { assert!(T::MIN_LEN > 0, "an element takes no bytes") };
         let count = i32::decode(reader)?;
@@ -177,6 +200,7 @@ impl<'a, T: Decode<'a>> Decode<'a> for Option<Vec<T>> {
 impl<'a, T: Decode<'a>> Decode<'a> for Vec<T> {
     const MIN_LEN: usize = LENGTH_WORD;
 
+    #[inline]
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         required(Option::decode(reader)?)
     }

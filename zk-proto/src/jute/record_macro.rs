@@ -22,6 +22,7 @@ macro_rules! record {
     };
     (@encode $name:ident [] { $($field:ident),* }) => {
         impl $crate::Encode for $name {
+            #[inline]
             fn encode(&self, out: &mut bytes::BytesMut) {
                 $($crate::Encode::encode(&self.$field, out);)*
             }
@@ -29,6 +30,7 @@ macro_rules! record {
     };
     (@encode $name:ident [<$lt:lifetime>] { $($field:ident),* }) => {
         impl $crate::Encode for $name<'_> {
+            #[inline]
             fn encode(&self, out: &mut bytes::BytesMut) {
                 $($crate::Encode::encode(&self.$field, out);)*
             }
@@ -38,6 +40,7 @@ macro_rules! record {
         impl<$wire> $crate::Decode<$wire> for $name $($generics)* {
             const MIN_LEN: usize = 0 $(+ <$type as $crate::Decode<$wire>>::MIN_LEN)*;
 
+            #[inline]
             fn decode(reader: &mut $crate::Reader<$wire>) -> Result<Self, $crate::DecodeError> {
                 Ok(Self {
                     $($field: $crate::Decode::decode(reader)

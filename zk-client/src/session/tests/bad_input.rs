@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use zk_proto::{Encode, ErrorCode, EventType, OpCode, ReplyHeader, Xid, Zxid};
 
 use super::pair::{CallId, Pair, lost, stat};
-use crate::error::Outcome;
+use crate::error::{Error, Outcome};
 use crate::session::WatchKind::Persistent;
 use crate::session::{Cause, Epoch, SessionState};
 use crate::watcher::Watcher;
@@ -198,6 +198,46 @@ fn a_late_wake_up_does_not_write_to_a_connection_that_is_to_be_dropped() {
     pair.settle();
     assert_eq!(pair.causes().len(), 1);
     assert!(pair.take_requests().is_empty());
+    let cause = pair.causes().remove(0);
+    assert_dropped(pair, calls, &cause);
+}
+
+#[test]
+fn a_reply_over_the_limit_is_told_to_its_call_and_costs_the_connection() {
+    let (mut pair, [first, second]) = in_flight();
+    pair.session.handle_oversized_reply(Xid(1), 5000, 4000);
+    pair.settle();
+    let error = pair.error(first);
+    assert!(
+        matches!(
+            error,
+            Error::ReplyTooLarge {
+                size: 5000,
+                limit: 4000,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(error.outcome(), Outcome::Applied);
+    assert_eq!(pair.error(second), lost(Outcome::Unknown));
+    assert!(matches!(pair.causes()[..], [Cause::BadBytes(_)]));
+}
+
+#[test]
+fn a_frame_over_the_limit_that_is_no_reply_costs_the_connection_alone() {
+    for xid in [Xid(2), Xid(77), Xid::NOTIFICATION, Xid::PING] {
+        let (mut pair, calls) = in_flight();
+        pair.session.handle_oversized_reply(xid, 5000, 4000);
+        pair.settle();
+        let cause = pair.causes().remove(0);
+        assert_dropped(pair, calls, &cause);
+    }
+    // Nor is one believed after a violation.
+    let (mut pair, calls) = in_flight();
+    pair.session.handle_frame(pair.now(), &Bytes::new());
+    pair.session.handle_oversized_reply(Xid(1), 5000, 4000);
+    pair.settle();
     let cause = pair.causes().remove(0);
     assert_dropped(pair, calls, &cause);
 }
