@@ -85,15 +85,15 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts a proxy in front of the first of `hosts`.
+    /// Starts a proxy in front of `host`.
     ///
     /// # Panics
     ///
     /// If no loopback port can be had.
-    pub async fn start(hosts: &str) -> Self {
+    pub async fn start(host: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a loopback port");
-        let upstream = hosts.split(',').next().unwrap_or_default().to_owned();
+        let upstream = host.to_owned();
         let shared = Arc::new(Shared::new());
         Self {
             addr: listener.local_addr().expect("a bound address"),

@@ -25,13 +25,13 @@ pub struct RawSession {
 }
 
 impl RawSession {
-    /// Opens a new session on the first of `hosts`.
+    /// Opens a new session on `host`.
     ///
     /// # Errors
     ///
     /// Those of the socket; `UnexpectedEof` if the server closes instead.
-    pub async fn open(hosts: &str) -> io::Result<Self> {
-        Self::handshake(hosts, &connect_request(SessionId::NONE, Password::none())).await
+    pub async fn open(host: &str) -> io::Result<Self> {
+        Self::handshake(host, &connect_request(SessionId::NONE, Password::none())).await
     }
 
     /// Takes over a session. The response says whether it still exists.
@@ -39,8 +39,8 @@ impl RawSession {
     /// # Errors
     ///
     /// As [`open`](Self::open).
-    pub async fn resume(hosts: &str, id: SessionId, password: Password) -> io::Result<Self> {
-        Self::handshake(hosts, &connect_request(id, password)).await
+    pub async fn resume(host: &str, id: SessionId, password: Password) -> io::Result<Self> {
+        Self::handshake(host, &connect_request(id, password)).await
     }
 
     /// Sends any handshake.
@@ -48,8 +48,8 @@ impl RawSession {
     /// # Errors
     ///
     /// As [`open`](Self::open).
-    pub async fn handshake(hosts: &str, request: &ConnectRequest) -> io::Result<Self> {
-        let mut wire = Wire::connect(hosts).await?;
+    pub async fn handshake(host: &str, request: &ConnectRequest) -> io::Result<Self> {
+        let mut wire = Wire::connect(host).await?;
         wire.write_frame(request).await?;
         let frame = next_frame(&mut wire).await?;
         let response = ConnectResponse::decode(&mut Reader::new(&frame));
@@ -215,11 +215,10 @@ async fn next_frame(wire: &mut Wire) -> io::Result<Bytes> {
 /// # Panics
 ///
 /// If the server cannot be reached.
-pub async fn end_session(hosts: &str, id: SessionId, password: &Password) {
+pub async fn end_session(host: &str, id: SessionId, password: &Password) {
     within("the end of a session", async {
         loop {
-            if close_at_once(hosts, id, password).await.is_ok()
-                || is_gone(hosts, id, password).await
+            if close_at_once(host, id, password).await.is_ok() || is_gone(host, id, password).await
             {
                 return;
             }
@@ -230,7 +229,7 @@ pub async fn end_session(hosts: &str, id: SessionId, password: &Password) {
 
 /// Handshake and closeSession in one write, so that the owner has no time to
 /// take the session back.
-async fn close_at_once(hosts: &str, id: SessionId, password: &Password) -> io::Result<()> {
+async fn close_at_once(host: &str, id: SessionId, password: &Password) -> io::Result<()> {
     let close = RequestHeader {
         xid: Xid(1),
         op: OpCode::CloseSession.into(),
@@ -238,7 +237,7 @@ async fn close_at_once(hosts: &str, id: SessionId, password: &Password) -> io::R
     let mut frames = BytesMut::new();
     encode_frame(&mut frames, &connect_request(id, password.clone()));
     encode_frame(&mut frames, &close);
-    let mut wire = Wire::connect(hosts).await?;
+    let mut wire = Wire::connect(host).await?;
     wire.write_raw(&frames).await?;
     let handshake = next_frame(&mut wire).await?;
     let response = ConnectResponse::decode(&mut Reader::new(&handshake));
@@ -250,7 +249,7 @@ async fn close_at_once(hosts: &str, id: SessionId, password: &Password) -> io::R
 
 /// Asks without writing anything behind the handshake, which a server that
 /// closes could answer with a reset that overtakes "expired".
-async fn is_gone(hosts: &str, id: SessionId, password: &Password) -> bool {
-    let session = RawSession::resume(hosts, id, password.clone()).await;
+async fn is_gone(host: &str, id: SessionId, password: &Password) -> bool {
+    let session = RawSession::resume(host, id, password.clone()).await;
     session.is_ok_and(|session| session.response.timeout_ms <= 0)
 }

@@ -47,13 +47,13 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Watches the way to the first of `hosts`.
+    /// Watches the way to `host`.
     ///
     /// # Panics
     ///
     /// If no loopback port can be had.
-    pub async fn start(hosts: &str) -> Self {
-        Self::lacking(hosts, &[]).await
+    pub async fn start(host: &str) -> Self {
+        Self::lacking(host, &[]).await
     }
 
     /// Makes the server look like an older one: each of `ops` is answered
@@ -63,10 +63,10 @@ impl Tap {
     /// # Panics
     ///
     /// If no loopback port can be had.
-    pub async fn lacking(hosts: &str, ops: &'static [OpCode]) -> Self {
+    pub async fn lacking(host: &str, ops: &'static [OpCode]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a loopback port");
-        let upstream = hosts.split(',').next().unwrap_or_default().to_owned();
+        let upstream = host.to_owned();
         let log = Arc::default();
         Self {
             addr: listener.local_addr().expect("a bound address"),

@@ -15,7 +15,9 @@ use crate::raw_session::{RawSession, end_session};
 use crate::versions::{Feature, Version};
 use crate::wait::within;
 
-/// Names the ensemble to test, as a connect string without chroot.
+/// Names the ensemble to test, as a connect string without chroot. Of several
+/// servers the first is used: what one session writes, others that read from the
+/// same server see.
 const CONNECT: &str = "ZK_TEST_CONNECT";
 
 /// When set and not empty, tests that repeat something do it less often.
@@ -27,11 +29,13 @@ pub const SESSION_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Whether the tests run against an ensemble that is not ours.
 pub fn is_foreign() -> bool {
-    foreign_hosts().is_some()
+    foreign_host().is_some()
 }
 
-fn foreign_hosts() -> Option<String> {
-    env::var(CONNECT).ok().filter(|hosts| !hosts.is_empty())
+fn foreign_host() -> Option<String> {
+    let hosts = env::var(CONNECT).ok()?;
+    let first = hosts.split(',').next()?.trim();
+    (!first.is_empty()).then(|| first.to_owned())
 }
 
 /// `full` repetitions, or `short` if the environment asks for a short run.
@@ -48,7 +52,7 @@ pub fn repetitions(full: usize, short: usize) -> usize {
 #[derive(Debug)]
 pub struct Target {
     server: Option<Server>,
-    hosts: String,
+    host: String,
     root: String,
 }
 
@@ -59,8 +63,8 @@ impl Target {
     ///
     /// If the server cannot be reached.
     pub async fn start() -> Self {
-        match foreign_hosts() {
-            Some(hosts) => Self::prepare(None, hosts).await,
+        match foreign_host() {
+            Some(host) => Self::prepare(None, host).await,
             None => Self::bundled(Server::start().await.expect("the bundled server")).await,
         }
     }
@@ -68,21 +72,17 @@ impl Target {
     /// A bundled server that the test has configured. For tests on the list
     /// [`BUNDLED_ONLY`](crate::bundled_only::BUNDLED_ONLY).
     pub async fn bundled(server: Server) -> Self {
-        let hosts = server.connect_string();
-        Self::prepare(Some(server), hosts).await
+        let host = server.connect_string();
+        Self::prepare(Some(server), host).await
     }
 
-    async fn prepare(server: Option<Server>, hosts: String) -> Self {
+    async fn prepare(server: Option<Server>, host: String) -> Self {
         let root = unique_root();
-        let mut session = RawSession::open(&hosts).await.expect("a session");
+        let mut session = RawSession::open(&host).await.expect("a session");
         let created = session.create(&root).await;
         assert_eq!(created.expect("an answer"), ErrorCode::Ok, "{root}");
         session.close().await.expect("the session's end");
-        Self {
-            server,
-            hosts,
-            root,
-        }
+        Self { server, host, root }
     }
 
     /// The bundled server, for tests that are for it alone.
@@ -94,9 +94,9 @@ impl Target {
         self.server.as_ref().expect("a test for the bundled server")
     }
 
-    /// The servers, `host:port,...`, for proxies and for sessions without chroot.
-    pub fn hosts(&self) -> &str {
-        &self.hosts
+    /// The server, `host:port`, for proxies and for sessions without chroot.
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
     /// The test's own subtree, as a server path.
@@ -104,9 +104,9 @@ impl Target {
         &self.root
     }
 
-    /// Servers and root as a connect string.
+    /// Server and root as a connect string.
     pub fn connect_string(&self) -> String {
-        self.through(&self.hosts)
+        self.through(&self.host)
     }
 
     /// The test's subtree by way of `host`, a proxy in front of this target.
@@ -126,7 +126,7 @@ impl Target {
 
     /// What [`client`](Self::client) starts from.
     pub fn builder(&self) -> ClientBuilder {
-        self.builder_through(&self.hosts)
+        self.builder_through(&self.host)
     }
 
     /// What [`client_through`](Self::client_through) starts from.
@@ -142,7 +142,7 @@ impl Target {
     /// Ends the client's session behind its back, in a way that works with every
     /// server: the client hears "expired" at its next handshake.
     pub async fn expire(&self, client: &Client) {
-        end_session(&self.hosts, client.session_id(), &client.session_password()).await;
+        end_session(&self.host, client.session_id(), &client.session_password()).await;
     }
 }
 
@@ -164,8 +164,8 @@ impl Drop for Target {
         if self.server.is_some() {
             return;
         }
-        let (hosts, root) = (self.hosts.clone(), self.root.clone());
-        let cleaner = std::thread::Builder::new().spawn(move || clean_up(&hosts, &root));
+        let (host, root) = (self.host.clone(), self.root.clone());
+        let cleaner = std::thread::Builder::new().spawn(move || clean_up(&host, &root));
         let cleaned = cleaner.map(std::thread::JoinHandle::join);
         if !std::thread::panicking() {
             assert!(
@@ -177,12 +177,12 @@ impl Drop for Target {
     }
 }
 
-fn clean_up(hosts: &str, root: &str) -> io::Result<()> {
+fn clean_up(host: &str, root: &str) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let mut session = RawSession::open(hosts).await?;
+        let mut session = RawSession::open(host).await?;
         session.authenticate("digest", b"super:admin").await?;
         session.delete_all(root).await?;
         session.close().await

@@ -25,13 +25,12 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Connects to the first of `hosts`, a list of `host:port`.
+    /// Connects to `host`, a `host:port`.
     ///
     /// # Errors
     ///
     /// Those of the socket.
-    pub async fn connect(hosts: &str) -> io::Result<Self> {
-        let host = hosts.split(',').next().unwrap_or_default();
+    pub async fn connect(host: &str) -> io::Result<Self> {
         let stream = TcpStream::connect(host).await?;
         stream.set_nodelay(true)?;
         Ok(Self::new(stream))

@@ -29,7 +29,7 @@ const PLAIN: &[(&str, &str)] = &[
 ];
 
 /// One run in so many is plain.
-const PLAIN_EVERY: u64 = 4;
+const PLAIN_EVERY: u64 = 3;
 
 /// Often enough that a run does not wait for long, seldom enough that Apache
 /// does not ask twice for the same deletion before the first is done. A property

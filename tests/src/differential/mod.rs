@@ -126,11 +126,7 @@ impl Run {
     pub fn explore(mut self, seed: u64, count: usize) -> Result<Report, Box<Difference>> {
         let mut generator = Generator::new(seed);
         for _ in 0..count {
-            let op = generator.next(&View {
-                model: &self.model,
-                roster: &self.roster,
-                last: self.reference.side.last_offset(),
-            });
+            let op = generator.next(&self.view());
             self.step(op)?;
         }
         Ok(Report {
@@ -143,11 +139,19 @@ impl Run {
     /// because others are missing.
     fn repeat(mut self, ops: &[Op]) -> Result<(), Box<Difference>> {
         for op in ops {
-            if self.roster.permits(op) && !self.model.is_order_open(op) {
+            if self.view().permits(op) {
                 self.step(op.clone())?;
             }
         }
         Ok(())
+    }
+
+    const fn view(&self) -> View<'_> {
+        View {
+            model: &self.model,
+            roster: &self.roster,
+            last: self.reference.side.last_offset(),
+        }
     }
 
     fn step(&mut self, op: Op) -> Result<(), Box<Difference>> {

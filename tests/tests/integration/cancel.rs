@@ -115,7 +115,7 @@ async fn a_dropped_reply_leaves_its_operation_applied_or_not() {
 #[tokio::test]
 async fn a_call_dropped_while_there_is_no_connection_keeps_its_place_in_line() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let client = target.client_through(&proxy.host()).await;
     proxy.refuse(true);
     proxy.cut(Cut::Reset);
@@ -137,7 +137,7 @@ async fn a_call_dropped_while_there_is_no_connection_keeps_its_place_in_line() {
 #[tokio::test]
 async fn a_dropped_connect_closes_what_it_opened() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let dropped = drop_at_every_poll(
         |_| target.builder_through(&proxy.host()).connect(),
         async |_| eventually("no connection", async || proxy.open() == 0).await,
@@ -218,7 +218,7 @@ async fn a_dropped_protected_create_leaves_no_znode_behind() {
 #[tokio::test]
 async fn a_protected_create_that_loses_its_connection_finds_what_it_made() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let (client, observer) = (
         target.client_through(&proxy.host()).await,
         target.client().await,
@@ -252,7 +252,7 @@ async fn a_protected_create_that_loses_its_connection_finds_what_it_made() {
 #[tokio::test]
 async fn a_protected_create_dropped_while_its_connection_is_lost_leaves_no_znode_behind() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let (client, observer) = (
         target.client_through(&proxy.host()).await,
         target.client().await,
@@ -277,7 +277,7 @@ async fn a_protected_create_dropped_while_its_connection_is_lost_leaves_no_znode
 #[tokio::test]
 async fn a_protected_ephemeral_does_not_outlive_its_epoch() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let (client, observer) = (
         target.client_through(&proxy.host()).await,
         target.client().await,
@@ -304,7 +304,7 @@ async fn a_protected_ephemeral_does_not_outlive_its_epoch() {
 #[tokio::test]
 async fn a_guaranteed_delete_bound_to_an_epoch_ends_with_it() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let (client, observer) = (
         target.client_through(&proxy.host()).await,
         target.client().await,

@@ -11,7 +11,7 @@ const PERSISTENT: CreateMode = CreateMode::Persistent;
 
 /// A client that sees the server's own paths.
 async fn outside(target: &Target) -> Client {
-    connect(Client::builder(target.hosts())).await
+    connect(Client::builder(target.host())).await
 }
 
 #[tokio::test]

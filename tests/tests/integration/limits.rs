@@ -22,7 +22,7 @@ fn overhead(target: &Target) -> usize {
 #[tokio::test]
 async fn a_request_over_the_frame_limit_is_not_sent() {
     let target = Target::start().await;
-    let tap = Tap::start(target.hosts()).await;
+    let tap = Tap::start(target.host()).await;
     let client = target.client_through(&tap.host()).await;
     let over = vec![0; DEFAULT_FRAME_LIMIT + 1 - overhead(&target)];
     let error = client.create("/a", &over, PERSISTENT).await.unwrap_err();
@@ -69,7 +69,7 @@ async fn a_transaction_over_the_frame_limit_is_not_sent() {
 #[tokio::test]
 async fn a_reply_over_the_limit_fails_its_call_and_does_not_loop() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let other = target.client().await;
     other
         .create("/big", vec![0; 50_000], PERSISTENT)
@@ -100,7 +100,7 @@ async fn a_reply_over_the_limit_fails_its_call_and_does_not_loop() {
 #[tokio::test]
 async fn a_full_queue_fails_the_call_at_once_and_says_which_bound() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let builder = target.builder_through(&proxy.host());
     let client = connect(builder.max_in_flight(2).queue_limits(5, 10_000)).await;
     proxy.freeze(true);
@@ -143,7 +143,7 @@ async fn a_full_queue_fails_the_call_at_once_and_says_which_bound() {
 #[tokio::test]
 async fn no_more_than_max_in_flight_is_on_the_wire() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let tap = Tap::start(&proxy.host()).await;
     let client = connect(target.builder_through(&tap.host()).max_in_flight(3)).await;
     // Requests pass, replies are held back.
@@ -177,7 +177,7 @@ async fn ready_lets_any_number_of_calls_through_a_small_queue() {
 #[tokio::test]
 async fn a_server_that_stops_reading_costs_bounded_memory() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let client = target.client_through(&proxy.host()).await;
     proxy.freeze(true);
     let data = vec![0; 1_000_000];
@@ -204,7 +204,7 @@ async fn a_server_that_stops_reading_costs_bounded_memory() {
 #[tokio::test]
 async fn the_default_deadline_of_a_call_can_be_chosen() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let deadline = Duration::from_millis(300);
     let builder = target.builder_through(&proxy.host());
     let client = connect(builder.operation_deadline(deadline)).await;
@@ -247,7 +247,7 @@ async fn one_address_gets_only_so_many_connections() {
         .unwrap();
     let target = Target::bundled(Server::builder().config(config).start().await.unwrap()).await;
     let first = target.client().await;
-    let second = RawSession::open(target.hosts()).await.unwrap();
+    let second = RawSession::open(target.host()).await.unwrap();
     let refused = target
         .builder()
         .connect_deadline(Duration::from_millis(500))
@@ -267,7 +267,7 @@ async fn a_hard_quota_refuses_what_exceeds_it() {
         .build()
         .unwrap();
     let target = Target::bundled(Server::builder().config(config).start().await.unwrap()).await;
-    let outside = connect(zk_client::Client::builder(target.hosts())).await;
+    let outside = connect(zk_client::Client::builder(target.host())).await;
     let quota = format!("/zookeeper/quota{}", target.root());
     outside
         .create_all(

@@ -2,7 +2,10 @@
 //! the bundled server, or against the ensemble that `ZK_TEST_CONNECT` names
 //! (`ZK_TEST_VERSION` says its release, `ZK_TEST_SHORT=1` asks for fewer
 //! repetitions).
-#![expect(clippy::unwrap_used, reason = "what fails to unwrap has failed the test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "what fails to unwrap has failed the test"
+)]
 
 mod acl;
 mod bad_input;

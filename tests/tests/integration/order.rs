@@ -130,7 +130,7 @@ async fn a_read_never_shows_a_change_before_its_event() {
 #[tokio::test]
 async fn request_numbers_wrap_clear_of_the_reserved_ones() {
     let target = Target::start().await;
-    let tap = Tap::start(target.hosts()).await;
+    let tap = Tap::start(target.host()).await;
     let builder = target.builder_through(&tap.host());
     let client = connect(builder.last_xid(Xid(i32::MAX - 5))).await;
     let calls: Vec<_> = (0..20).map(|n| client.set_data("/", b"x", n)).collect();

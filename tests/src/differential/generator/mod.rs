@@ -46,6 +46,17 @@ pub(crate) struct View<'a> {
     pub(crate) last: i64,
 }
 
+impl View<'_> {
+    /// Whether the operation is possible as things are, and both servers can only
+    /// do one thing about it.
+    pub(crate) fn permits(&self, op: &Op) -> bool {
+        self.roster.permits(op)
+            && !self.model.is_order_open(op)
+            && !harm::breaks_statistics(op)
+            && !harm::races_for_quota(op, self.model)
+    }
+}
+
 /// Draws operations from a seed.
 pub(crate) struct Generator {
     dice: Dice,
@@ -89,8 +100,7 @@ impl Generator {
         }
     }
 
-    /// The next operation: possible as things are, and without work for the
-    /// reaper whose order is open.
+    /// The next operation, which the view permits.
     pub(crate) fn next(&mut self, view: &View<'_>) -> Op {
         let op = self.next_possible(view);
         self.index += 1;
@@ -100,11 +110,7 @@ impl Generator {
     fn next_possible(&mut self, view: &View<'_>) -> Op {
         for _ in 0..DRAWS {
             let op = self.draw(view);
-            if view.roster.permits(&op)
-                && !view.model.is_order_open(&op)
-                && !harm::breaks_statistics(&op)
-                && !harm::races_for_quota(&op, view.model)
-            {
+            if view.permits(&op) {
                 return op;
             }
         }

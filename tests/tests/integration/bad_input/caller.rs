@@ -26,7 +26,7 @@ const BAD_PATHS: [&str; 12] = [
 #[tokio::test]
 async fn a_bad_path_is_refused_by_every_operation() {
     let target = Target::start().await;
-    let tap = Tap::start(target.hosts()).await;
+    let tap = Tap::start(target.host()).await;
     let client = target.client_through(&tap.host()).await;
     let watcher = Watcher::new();
     for path in BAD_PATHS {
@@ -111,7 +111,7 @@ async fn a_bad_connect_string_is_refused_at_once() {
 #[tokio::test]
 async fn a_bad_acl_or_ttl_is_refused_and_named() {
     let target = Target::start().await;
-    let tap = Tap::start(target.hosts()).await;
+    let tap = Tap::start(target.host()).await;
     let client = target.client_through(&tap.host()).await;
     let acl = |scheme: &str, id: &str| vec![Acl::new(Perms::ALL, AclId::new(scheme, id))];
     for bad in [vec![], acl("world", "somebody"), acl("", "x")] {

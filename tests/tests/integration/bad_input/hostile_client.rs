@@ -72,7 +72,7 @@ async fn bytes_that_are_no_handshake_are_dropped() {
         &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3],
     ];
     for greeting in greetings {
-        let mut wire = Wire::connect(target.hosts()).await.unwrap();
+        let mut wire = Wire::connect(target.host()).await.unwrap();
         wire.write_raw(greeting).await.unwrap();
         until_closed(&mut wire).await;
     }
@@ -92,7 +92,7 @@ async fn frames_that_cannot_be_end_the_connection() {
         &[0, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0],
     ];
     for frame in frames {
-        let mut session = RawSession::open(target.hosts()).await.unwrap();
+        let mut session = RawSession::open(target.host()).await.unwrap();
         session.wire.write_raw(frame).await.unwrap();
         until_closed(&mut session.wire).await;
     }
@@ -103,7 +103,7 @@ async fn frames_that_cannot_be_end_the_connection() {
 async fn bodies_that_cannot_be_read_are_answered_and_the_connection_stays() {
     let target = Target::start().await;
     let bystander = Bystander::new(&target).await;
-    let mut session = RawSession::open(target.hosts()).await.unwrap();
+    let mut session = RawSession::open(target.host()).await.unwrap();
     let ops = [
         OpCode::Create,
         OpCode::Delete,
@@ -152,7 +152,7 @@ async fn unknown_operations_are_refused_and_end_the_connection() {
         i32::MAX,
         OpCode::Notification.into(),
     ] {
-        let mut session = RawSession::open(target.hosts()).await.unwrap();
+        let mut session = RawSession::open(target.host()).await.unwrap();
         if let Some((header, body)) = ask(&mut session, op, &()).await {
             assert_eq!(
                 (header.err, header.zxid.0, body.len()),
@@ -170,7 +170,7 @@ async fn the_reapers_operation_is_not_for_clients() {
     bundled_only!("bad_input::hostile_client::the_reapers_operation_is_not_for_clients");
     let target = Target::start().await;
     let bystander = Bystander::new(&target).await;
-    let mut session = RawSession::open(target.hosts()).await.unwrap();
+    let mut session = RawSession::open(target.host()).await.unwrap();
     let path = format!("{}/mine", target.root());
     let request = DeleteContainerRequest {
         path: Some(path.as_bytes().into()),
@@ -186,7 +186,7 @@ async fn modes_that_do_not_fit_their_operation_are_refused() {
     bundled_only!("bad_input::hostile_client::modes_that_do_not_fit_their_operation_are_refused");
     let target = Target::start().await;
     let bystander = Bystander::new(&target).await;
-    let mut session = RawSession::open(target.hosts()).await.unwrap();
+    let mut session = RawSession::open(target.host()).await.unwrap();
     let path = format!("{}/x", target.root());
     let misfits = [
         (OpCode::Create, vec![4, 5, 6, 7, -1, i32::MAX]),
@@ -230,7 +230,7 @@ async fn a_client_that_leaves_in_the_middle_of_a_frame_is_forgotten() {
     let target = Target::start().await;
     let bystander = Bystander::new(&target).await;
     for reset in [false, true] {
-        let mut session = RawSession::open(target.hosts()).await.unwrap();
+        let mut session = RawSession::open(target.host()).await.unwrap();
         session
             .wire
             .write_raw(&[0, 0, 1, 0, 0, 0, 0, 1, 0, 0])
@@ -247,7 +247,7 @@ async fn a_client_that_leaves_in_the_middle_of_a_frame_is_forgotten() {
 async fn a_client_that_floods_and_never_reads_does_not_stop_others() {
     let target = Target::start().await;
     let bystander = Bystander::new(&target).await;
-    let mut session = RawSession::open(target.hosts()).await.unwrap();
+    let mut session = RawSession::open(target.host()).await.unwrap();
     let header = RequestHeader {
         xid: Xid::PING,
         op: OpCode::Ping.into(),
@@ -279,10 +279,10 @@ async fn a_client_that_floods_and_never_reads_does_not_stop_others() {
 #[tokio::test]
 async fn a_wrong_password_gets_the_answer_of_a_session_that_is_gone() {
     let target = Target::start().await;
-    let mut owner = RawSession::open(target.hosts()).await.unwrap();
+    let mut owner = RawSession::open(target.host()).await.unwrap();
     let id = owner.response.session_id;
     let thief = RawSession::resume(
-        target.hosts(),
+        target.host(),
         id,
         zk_proto::Password::new(*b"0123456789abcdef"),
     );
@@ -294,7 +294,7 @@ async fn a_wrong_password_gets_the_answer_of_a_session_that_is_gone() {
     // The owner is thrown out by that too, but the session is still the owner's.
     until_closed(&mut owner.wire).await;
     let password = owner.response.password.clone();
-    let owner = RawSession::resume(target.hosts(), id, password)
+    let owner = RawSession::resume(target.host(), id, password)
         .await
         .unwrap();
     assert_eq!(owner.response.session_id, id);

@@ -7,7 +7,7 @@ use zk_proto::record::{ConnectResponse, GetDataResponse};
 use zk_proto::{Encode, ErrorCode, OpCode, Password, SessionId, Stat};
 use zk_tests::fake_server::{SESSION, session_granted};
 use zk_tests::target::connect;
-use zk_tests::wait::{eventually, until_state, within};
+use zk_tests::wait::{eventually, ready_within, until_state, within};
 use zk_tests::{FakeConnection, FakeServer};
 
 fn builder(server: &FakeServer) -> ClientBuilder {
@@ -66,7 +66,9 @@ async fn bytes_that_are_no_handshake_are_left_for_another_attempt() {
     ];
     for answer in answers {
         let server = first_answers(answer.to_vec()).await;
-        let client = connect(builder(&server)).await;
+        // At once, not when the attempt's time is up.
+        let soon = ready_within(Duration::from_secs(5), connect(builder(&server))).await;
+        let client = soon.unwrap_or_else(|| panic!("waits for more than {answer:?}"));
         client.get_data("/", None).await.unwrap();
         assert_eq!(server.connections(), 2, "{answer:?}");
     }

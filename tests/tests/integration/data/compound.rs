@@ -115,7 +115,7 @@ async fn delete_all_tolerates_others_at_work_on_the_same_subtree() {
 #[tokio::test]
 async fn a_guaranteed_delete_is_done_in_the_end_whatever_happens_to_the_connection() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let (client, observer) = (
         target.client_through(&proxy.host()).await,
         target.client().await,

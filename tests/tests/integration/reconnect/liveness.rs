@@ -11,8 +11,8 @@ use zk_tests::{Direction, Proxy, Target};
 async fn a_half_open_connection_is_found_before_the_session_can_expire() {
     let target = Target::start().await;
     let (first, second) = (
-        Proxy::start(target.hosts()).await,
-        Proxy::start(target.hosts()).await,
+        Proxy::start(target.host()).await,
+        Proxy::start(target.host()).await,
     );
     let hosts = format!("{},{}", first.host(), second.host());
     let builder = target.builder_through(&hosts).shuffle(false);
@@ -34,7 +34,7 @@ async fn a_half_open_connection_is_found_before_the_session_can_expire() {
 async fn silence_in_one_direction_is_found_too() {
     let target = Target::start().await;
     for direction in [Direction::ToServer, Direction::ToClient] {
-        let proxy = Proxy::start(target.hosts()).await;
+        let proxy = Proxy::start(target.host()).await;
         let builder = target.builder_through(&proxy.host());
         let client = connect(builder.session_timeout(Duration::from_secs(2))).await;
         proxy.silence(direction, true);
@@ -45,7 +45,7 @@ async fn silence_in_one_direction_is_found_too() {
 #[tokio::test]
 async fn a_connection_that_still_delivers_bytes_is_alive() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let timeout = Duration::from_secs(3);
     let client = connect(
         target
@@ -67,7 +67,7 @@ async fn a_connection_that_still_delivers_bytes_is_alive() {
 #[tokio::test]
 async fn latency_below_the_read_timeout_costs_no_connection() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let client = target.client_through(&proxy.host()).await;
     for direction in [Direction::ToServer, Direction::ToClient] {
         proxy.delay(direction, Duration::from_millis(150));

@@ -16,7 +16,7 @@ async fn exists(observer: &Client, path: &str) -> bool {
 #[tokio::test]
 async fn a_sent_write_is_unknown_and_a_read_retryable() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let client = target.client_through(&proxy.host()).await;
     let observer = target.client().await;
     proxy.silence(Direction::ToClient, true);
@@ -54,7 +54,7 @@ async fn a_sent_write_is_unknown_and_a_read_retryable() {
 #[tokio::test]
 async fn a_write_that_never_left_is_not_applied() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let client = connect(target.builder_through(&proxy.host()).max_in_flight(1)).await;
     let observer = target.client().await;
     proxy.silence(Direction::ToClient, true);
@@ -88,7 +88,7 @@ async fn a_write_that_never_left_is_not_applied() {
 #[tokio::test]
 async fn a_call_that_no_connection_comes_for_fails_at_its_deadline_not_applied() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let client = target.client_through(&proxy.host()).await;
     proxy.refuse(true);
     proxy.cut(Cut::Reset);
@@ -111,7 +111,7 @@ async fn a_call_that_no_connection_comes_for_fails_at_its_deadline_not_applied()
 #[tokio::test]
 async fn a_call_that_no_answer_comes_for_fails_at_its_deadline_and_the_connection_stays() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let client = target.client_through(&proxy.host()).await;
     let hurried = client.with_deadline(Duration::from_millis(200));
     proxy.silence(Direction::ToClient, true);
@@ -148,7 +148,7 @@ async fn a_call_that_no_answer_comes_for_fails_at_its_deadline_and_the_connectio
 #[tokio::test]
 async fn a_read_is_retried_by_a_client_told_to_and_takes_a_new_place_in_line() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let client = target.client_through(&proxy.host()).await;
     proxy.cut_after(Direction::ToClient, 3, Cut::Reset);
     let attempts = Cell::new(0);
@@ -174,7 +174,7 @@ async fn a_read_is_retried_by_a_client_told_to_and_takes_a_new_place_in_line() {
 #[tokio::test]
 async fn a_write_of_unknown_outcome_is_sent_again_only_if_declared_harmless() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let client = target.client_through(&proxy.host()).await;
     for (policy, is_retried) in [
         (RetryPolicy::new(5), false),
@@ -209,7 +209,7 @@ async fn an_error_that_another_attempt_cannot_change_is_not_retried() {
 #[tokio::test]
 async fn a_cut_in_a_pipeline_leaves_a_prefix_answered_and_true_outcomes() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let observer = target.client().await;
     let client = target.client_through(&proxy.host()).await;
     for (round, cut) in [(1, Cut::Reset), (2, Cut::Fin)] {
@@ -249,7 +249,7 @@ async fn a_cut_in_a_pipeline_leaves_a_prefix_answered_and_true_outcomes() {
 #[tokio::test]
 async fn cut_anywhere_around_a_reply_the_outcome_is_true() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let (observer, client) = (
         target.client().await,
         target.client_through(&proxy.host()).await,

@@ -25,7 +25,7 @@ fn first(tap: &Tap, op: OpCode) -> Seen {
 #[tokio::test]
 async fn credentials_come_before_watches_and_watches_before_requests() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let tap = Tap::start(&proxy.host()).await;
     let client = target.client_through(&tap.host()).await;
     client.add_auth("digest", b"user:password").await.unwrap();
@@ -73,7 +73,7 @@ async fn persistent_watches_and_only_they_need_set_watches_2() {
     if !target.has(Feature::PersistentWatches) {
         return;
     }
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let tap = Tap::start(&proxy.host()).await;
     let client = target.client_through(&tap.host()).await;
     let watcher = Watcher::new();
@@ -120,7 +120,7 @@ async fn many_watches_are_set_again_in_batches_below_128_kib() {
     const WATCHES: usize = 2_000;
     const BATCH: usize = 128 << 10;
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let tap = Tap::start(&proxy.host()).await;
     let client = target.client_through(&tap.host()).await;
     let watcher = Watcher::with_capacity(WATCHES);
@@ -163,7 +163,7 @@ async fn many_watches_are_set_again_in_batches_below_128_kib() {
 #[tokio::test]
 async fn credentials_given_to_the_builder_are_there_from_the_first_request() {
     let target = Target::start().await;
-    let tap = Tap::start(target.hosts()).await;
+    let tap = Tap::start(target.host()).await;
     let builder = target.builder_through(&tap.host());
     let client = connect(builder.auth("digest", b"user:password")).await;
     client.get_data("/", None).await.unwrap();

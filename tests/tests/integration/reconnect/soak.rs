@@ -27,7 +27,7 @@ fn a_thousand_reconnects_lose_nothing_and_leak_nothing() {
     let target = runtime.block_on(Target::start());
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", CHILD, "--ignored", "--nocapture"])
-        .env("ZK_TEST_CONNECT", target.hosts())
+        .env("ZK_TEST_CONNECT", target.host())
         .stdin(Stdio::null())
         .output()
         .unwrap();
@@ -93,7 +93,7 @@ async fn load(client: &Client, stop: &AtomicBool, answered: &AtomicU64) {
 #[ignore = "the other half of a_thousand_reconnects_lose_nothing_and_leak_nothing"]
 async fn child() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let writer = target.client().await;
     let (min, max) = (Duration::from_millis(2), Duration::from_millis(200));
     let builder = target.builder_through(&proxy.host());

@@ -10,7 +10,7 @@ use zk_tests::{Cut, DeadHost, Direction, FakeServer, Proxy, Tap, Target, bundled
 #[tokio::test]
 async fn the_session_survives_cuts_of_either_kind() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let client = target.client_through(&proxy.host()).await;
     client
         .create("/mine", b"", CreateMode::Ephemeral)
@@ -30,7 +30,7 @@ async fn the_session_survives_cuts_of_either_kind() {
 #[tokio::test]
 async fn loss_and_return_show_in_the_state() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let client = target.client_through(&proxy.host()).await;
     proxy.refuse(true);
     proxy.cut(Cut::Reset);
@@ -47,7 +47,7 @@ async fn loss_and_return_show_in_the_state() {
 #[tokio::test]
 async fn calls_made_while_suspended_wait_for_the_connection() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let client = target.client_through(&proxy.host()).await;
     proxy.refuse(true);
     proxy.cut(Cut::Reset);
@@ -63,8 +63,8 @@ async fn calls_made_while_suspended_wait_for_the_connection() {
 async fn another_server_gets_session_password_and_what_was_seen() {
     let target = Target::start().await;
     let (first, second) = (
-        Proxy::start(target.hosts()).await,
-        Tap::start(target.hosts()).await,
+        Proxy::start(target.host()).await,
+        Tap::start(target.host()).await,
     );
     let hosts = format!("{},{}", first.host(), second.host());
     let client = connect(target.builder_through(&hosts).shuffle(false)).await;
@@ -92,13 +92,13 @@ async fn another_server_gets_session_password_and_what_was_seen() {
 #[tokio::test]
 async fn a_server_that_is_behind_is_left_for_another() {
     let target = Target::start().await;
-    let first = Proxy::start(target.hosts()).await;
+    let first = Proxy::start(target.host()).await;
     // As servers do whose last transaction is older than what the client has seen.
     let behind = FakeServer::start(async |mut connection, _| {
         connection.connect_request().await;
     })
     .await;
-    let third = Proxy::start(target.hosts()).await;
+    let third = Proxy::start(target.host()).await;
     let hosts = format!("{},{},{}", first.host(), behind.host(), third.host());
     let client = connect(target.builder_through(&hosts).shuffle(false)).await;
     let id = client.session_id();
@@ -113,7 +113,7 @@ async fn a_server_that_is_behind_is_left_for_another() {
 #[tokio::test]
 async fn cut_anywhere_in_the_handshake_the_next_attempt_succeeds() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     // 4 + 37 bytes come back, 4 + 45 go out.
     for (direction, bytes) in [(Direction::ToClient, 41), (Direction::ToServer, 49)] {
         for at in (0..bytes).step_by(8) {
@@ -153,7 +153,7 @@ async fn a_server_that_restarts_keeps_its_sessions() {
 #[tokio::test]
 async fn no_server_for_a_while_is_no_reason_to_give_up() {
     let target = Target::start().await;
-    let (dead, proxy) = (DeadHost::new(), Proxy::start(target.hosts()).await);
+    let (dead, proxy) = (DeadHost::new(), Proxy::start(target.host()).await);
     let hosts = format!("{},{}", dead.host(), proxy.host());
     let client = connect(target.builder_through(&hosts)).await;
     let before = proxy.accepted();
@@ -167,7 +167,7 @@ async fn no_server_for_a_while_is_no_reason_to_give_up() {
 #[tokio::test]
 async fn only_the_handshake_and_what_is_due_goes_over_a_new_connection() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let tap = Tap::start(&proxy.host()).await;
     let client = target.client_through(&tap.host()).await;
     client

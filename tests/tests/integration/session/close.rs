@@ -58,7 +58,7 @@ async fn after_close_every_call_fails_and_every_watcher_ends() {
 #[tokio::test]
 async fn closing_a_client_without_a_connection_does_not_hang() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let builder = target.builder_through(&proxy.host());
     let client = connect(builder.session_timeout(Duration::from_secs(2))).await;
     proxy.refuse(true);
@@ -73,7 +73,7 @@ async fn closing_a_client_without_a_connection_does_not_hang() {
 #[tokio::test]
 async fn closing_a_client_whose_server_is_silent_does_not_hang() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let builder = target.builder_through(&proxy.host());
     let client = connect(builder.session_timeout(Duration::from_secs(2))).await;
     proxy.freeze(true);

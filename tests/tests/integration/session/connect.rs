@@ -36,7 +36,7 @@ async fn the_session_timeout_is_the_one_negotiated() {
             timeout_ms: asked.as_millis() as i32,
             ..connect_request(SessionId::NONE, zk_proto::Password::none())
         };
-        let raw = RawSession::handshake(target.hosts(), &request)
+        let raw = RawSession::handshake(target.host(), &request)
             .await
             .unwrap();
         let granted = raw.response.timeout_ms as u64;
@@ -84,7 +84,7 @@ async fn a_dead_or_silent_host_leaves_time_for_the_next() {
     let target = Target::start().await;
     let dead = DeadHost::new();
     let silent = FakeServer::start(async |connection, _| connection.fall_silent().await).await;
-    let hosts = format!("{},{},{}", dead.host(), silent.host(), target.hosts());
+    let hosts = format!("{},{},{}", dead.host(), silent.host(), target.host());
     let builder = target
         .builder_through(&hosts)
         .session_timeout(Duration::from_secs(6))
@@ -98,8 +98,8 @@ async fn a_dead_or_silent_host_leaves_time_for_the_next() {
 async fn clients_spread_over_the_servers() {
     let target = Target::start().await;
     let (one, other) = (
-        Proxy::start(target.hosts()).await,
-        Proxy::start(target.hosts()).await,
+        Proxy::start(target.host()).await,
+        Proxy::start(target.host()).await,
     );
     let hosts = format!("{},{}", one.host(), other.host());
     // Chances are one in two to the twenty-ninth that all choose alike.
@@ -131,7 +131,7 @@ async fn nothing_is_written_behind_the_handshake_before_its_answer() {
 #[tokio::test]
 async fn an_idle_session_is_kept_alive_by_pings() {
     let target = Target::start().await;
-    let tap = Tap::start(target.hosts()).await;
+    let tap = Tap::start(target.host()).await;
     let builder = target.builder_through(&tap.host());
     let client = connect(builder.session_timeout(Duration::from_secs(2))).await;
     client
@@ -148,7 +148,7 @@ async fn an_idle_session_is_kept_alive_by_pings() {
 #[tokio::test]
 async fn a_saved_session_can_be_resumed() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let first = target.client_through(&proxy.host()).await;
     first
         .create("/mine", b"", CreateMode::Ephemeral)
@@ -171,7 +171,7 @@ async fn resuming_a_session_that_is_gone_fails() {
     let client = target.client().await;
     let (id, password) = (client.session_id(), client.session_password());
     client.close().await.unwrap();
-    end_session(target.hosts(), id, &password).await;
+    end_session(target.host(), id, &password).await;
     let resumed = within("an answer", target.builder().resume(id, password).connect()).await;
     assert!(
         matches!(resumed, Err(ConnectError::SessionExpired)),

@@ -88,7 +88,7 @@ async fn each_registration_hears_of_the_expiry_once() {
 #[tokio::test]
 async fn calls_waiting_at_expiry_fail_and_are_not_carried_over() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let client = target.client_through(&proxy.host()).await;
     let epoch = client.epoch();
     proxy.refuse(true);
@@ -113,7 +113,7 @@ async fn calls_waiting_at_expiry_fail_and_are_not_carried_over() {
 #[tokio::test]
 async fn a_suspended_client_says_until_when_its_session_may_be_thought_alive() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let client = target.client_through(&proxy.host()).await;
     proxy.refuse(true);
     proxy.cut(Cut::Reset);
@@ -133,7 +133,7 @@ async fn a_suspended_client_says_until_when_its_session_may_be_thought_alive() {
 #[tokio::test]
 async fn only_an_answer_proves_life_as_of_when_it_was_asked_for() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let client = target.client_through(&proxy.host()).await;
     let now = || client.env().boot_now();
     let before = now();
@@ -182,7 +182,7 @@ async fn whoever_slept_through_an_expiry_sees_it_by_the_epoch() {
 #[tokio::test]
 async fn a_local_deadline_does_not_pass_for_an_expiry() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let builder = target.builder_through(&proxy.host());
     let client = connect(builder.session_timeout(Duration::from_secs(1))).await;
     let (id, password) = (client.session_id(), client.session_password());
@@ -198,7 +198,7 @@ async fn a_local_deadline_does_not_pass_for_an_expiry() {
     states.mark_unchanged();
     // Somebody else keeps the session alive past the client's own deadline.
     eventually("the local deadline", async || {
-        let keeper = zk_tests::RawSession::resume(target.hosts(), id, password.clone()).await;
+        let keeper = zk_tests::RawSession::resume(target.host(), id, password.clone()).await;
         assert!(keeper.unwrap().response.timeout_ms > 0);
         client.env().boot_now() > until
     })

@@ -8,8 +8,8 @@ use zk_tests::{Cut, Proxy, Target};
 async fn a_client_whose_server_left_the_list_moves_with_its_session() {
     let target = Target::start().await;
     let (old, new) = (
-        Proxy::start(target.hosts()).await,
-        Proxy::start(target.hosts()).await,
+        Proxy::start(target.host()).await,
+        Proxy::start(target.host()).await,
     );
     let client = target.client_through(&old.host()).await;
     client
@@ -29,8 +29,8 @@ async fn a_client_whose_server_left_the_list_moves_with_its_session() {
 async fn a_client_whose_server_stays_on_a_list_no_longer_stays_too() {
     let target = Target::start().await;
     let (first, second) = (
-        Proxy::start(target.hosts()).await,
-        Proxy::start(target.hosts()).await,
+        Proxy::start(target.host()).await,
+        Proxy::start(target.host()).await,
     );
     let hosts = format!("{},{}", first.host(), second.host());
     let builder = target.builder_through(&hosts).shuffle(false);

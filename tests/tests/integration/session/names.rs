@@ -57,7 +57,7 @@ fn address(host: &str) -> SocketAddr {
 #[tokio::test]
 async fn a_host_name_is_looked_up() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let host = proxy.host().replace("127.0.0.1", "localhost");
     let client = target.client_through(&host).await;
     client.get_data("/", None).await.unwrap();
@@ -67,8 +67,8 @@ async fn a_host_name_is_looked_up() {
 async fn a_name_is_looked_up_anew_for_every_attempt() {
     let target = Target::start().await;
     let (old, new) = (
-        Proxy::start(target.hosts()).await,
-        Proxy::start(target.hosts()).await,
+        Proxy::start(target.host()).await,
+        Proxy::start(target.host()).await,
     );
     let names = Script::new([old.host(), new.host()].map(|host| Some(vec![address(&host)])));
     let resolver = Arc::<Script>::clone(&names);
@@ -91,7 +91,7 @@ async fn a_name_is_looked_up_anew_for_every_attempt() {
 async fn every_address_of_a_name_is_tried() {
     let target = Target::start().await;
     let dead: Vec<_> = (0..5).map(|_| DeadHost::new()).collect();
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let hosts = dead.iter().map(DeadHost::host).chain([proxy.host()]);
     let names = Script::new([Some(hosts.map(|host| address(&host)).collect())]);
     let resolver = Arc::<Script>::clone(&names);
@@ -103,7 +103,7 @@ async fn every_address_of_a_name_is_tried() {
 #[tokio::test]
 async fn a_lookup_that_hangs_leaves_time_for_other_hosts() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let names = Script::new([None, Some(vec![address(&proxy.host())])]);
     let builder = target
         .builder_through("hangs.example:1,answers.example:1")

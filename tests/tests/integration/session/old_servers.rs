@@ -27,7 +27,7 @@ const SINCE_3_5: &[OpCode] = &[
 #[tokio::test]
 async fn create2_falls_back_to_create_and_exists() {
     let target = Target::start().await;
-    let tap = Tap::lacking(target.hosts(), SINCE_3_5).await;
+    let tap = Tap::lacking(target.host(), SINCE_3_5).await;
     let client = target.client_through(&tap.host()).await;
     let id = client.session_id();
     for _ in 0..3 {
@@ -46,7 +46,7 @@ async fn create2_falls_back_to_create_and_exists() {
 #[tokio::test]
 async fn multi_read_falls_back_to_single_reads() {
     let target = Target::start().await;
-    let tap = Tap::lacking(target.hosts(), SINCE_3_5).await;
+    let tap = Tap::lacking(target.host(), SINCE_3_5).await;
     let client = target.client_through(&tap.host()).await;
     client.set_data("/", b"data", None).await.unwrap();
     for _ in 0..2 {
@@ -72,7 +72,7 @@ async fn multi_read_falls_back_to_single_reads() {
 #[tokio::test]
 async fn who_am_i_falls_back_to_what_was_presented() {
     let target = Target::start().await;
-    let tap = Tap::lacking(target.hosts(), SINCE_3_5).await;
+    let tap = Tap::lacking(target.host(), SINCE_3_5).await;
     let builder = target.builder_through(&tap.host());
     let client = connect(builder.auth("digest", b"user:password")).await;
     for _ in 0..2 {
@@ -89,7 +89,7 @@ async fn who_am_i_falls_back_to_what_was_presented() {
 #[tokio::test]
 async fn what_has_no_substitute_is_unsupported_and_says_what() {
     let target = Target::start().await;
-    let tap = Tap::lacking(target.hosts(), SINCE_3_5).await;
+    let tap = Tap::lacking(target.host(), SINCE_3_5).await;
     let client = target.client_through(&tap.host()).await;
     let watcher = Watcher::new();
     for _ in 0..2 {
@@ -117,7 +117,7 @@ async fn what_has_no_substitute_is_unsupported_and_says_what() {
 #[tokio::test]
 async fn calls_around_one_that_is_lacking_are_answered_in_order_and_none_is_lost() {
     let target = Target::start().await;
-    let tap = Tap::lacking(target.hosts(), SINCE_3_5).await;
+    let tap = Tap::lacking(target.host(), SINCE_3_5).await;
     let client = target.client_through(&tap.host()).await;
     let before: Vec<_> = (0..50).map(|n| client.set_data("/", b"x", n)).collect();
     let lacking = client.create2("/a", b"1", CreateMode::Persistent);
@@ -136,7 +136,7 @@ async fn calls_around_one_that_is_lacking_are_answered_in_order_and_none_is_lost
 #[tokio::test]
 async fn what_was_learned_is_remembered_for_later_sessions_on_that_server() {
     let target = Target::start().await;
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let tap = Tap::lacking(&proxy.host(), SINCE_3_5).await;
     let client = target.client_through(&tap.host()).await;
     client
@@ -163,8 +163,8 @@ async fn what_was_learned_is_remembered_for_later_sessions_on_that_server() {
 async fn another_server_is_asked_for_itself() {
     let target = Target::start().await;
     let (old, new) = (
-        Tap::lacking(target.hosts(), SINCE_3_5).await,
-        Tap::start(target.hosts()).await,
+        Tap::lacking(target.host(), SINCE_3_5).await,
+        Tap::start(target.host()).await,
     );
     let client = target.client_through(&old.host()).await;
     client
@@ -190,8 +190,8 @@ async fn persistent_watches_that_a_server_cannot_take_over_say_that_they_are_gon
         return;
     }
     let (new, old) = (
-        Proxy::start(target.hosts()).await,
-        Tap::lacking(target.hosts(), SINCE_3_5).await,
+        Proxy::start(target.host()).await,
+        Tap::lacking(target.host(), SINCE_3_5).await,
     );
     let client = target.client_through(&new.host()).await;
     let (persistent, once) = (Watcher::new(), Watcher::new());
@@ -225,7 +225,7 @@ async fn persistent_watches_that_a_server_cannot_take_over_say_that_they_are_gon
 #[tokio::test]
 async fn transactions_work_on_every_server() {
     let target = Target::start().await;
-    let tap = Tap::lacking(target.hosts(), SINCE_3_5).await;
+    let tap = Tap::lacking(target.host(), SINCE_3_5).await;
     let client = target.client_through(&tap.host()).await;
     let results = client
         .transaction()
@@ -245,7 +245,7 @@ async fn transactions_work_on_every_server() {
 #[tokio::test]
 async fn an_operation_that_is_known_but_switched_off_costs_no_connection() {
     let target = Target::start().await;
-    let tap = Tap::start(target.hosts()).await;
+    let tap = Tap::start(target.host()).await;
     let client = target.client_through(&tap.host()).await;
     // Refused by every standalone server, one way or another, with its zxid.
     client

@@ -90,7 +90,7 @@ async fn a_read_write_server_is_looked_for_meanwhile() {
     })
     .await;
     client
-        .update_hosts(&format!("{},{}", server.host(), target.hosts()))
+        .update_hosts(&format!("{},{}", server.host(), target.host()))
         .unwrap();
     until_connected(&client).await;
     let path = format!("{}/a", target.root());

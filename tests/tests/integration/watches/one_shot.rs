@@ -219,7 +219,7 @@ async fn the_server_can_be_asked_for_its_watches() {
 #[tokio::test]
 async fn the_last_watcher_to_go_takes_the_watch_off_the_server() {
     let target = Target::start().await;
-    let tap = Tap::start(target.hosts()).await;
+    let tap = Tap::start(target.host()).await;
     let client = target.client_through(&tap.host()).await;
     let (first, last) = (Watcher::new(), Watcher::new());
     client.get_data("/", &first).await.unwrap();
@@ -256,7 +256,7 @@ async fn data_and_exists_watches_share_the_servers_watch() {
 #[tokio::test]
 async fn a_watcher_dropped_before_the_reply_leaves_no_watch() {
     let target = Target::start().await;
-    let tap = Tap::start(target.hosts()).await;
+    let tap = Tap::start(target.host()).await;
     let client = target.client_through(&tap.host()).await;
     let watcher = Watcher::new();
     let read = client.get_data("/", &watcher);

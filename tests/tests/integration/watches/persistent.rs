@@ -170,7 +170,7 @@ async fn persistent_watches_survive_a_reconnect_and_the_gap_is_announced() {
     if !target.has(Feature::PersistentWatches) {
         return;
     }
-    let proxy = Proxy::start(target.hosts()).await;
+    let proxy = Proxy::start(target.host()).await;
     let (client, other) = (
         target.client_through(&proxy.host()).await,
         target.client().await,

@@ -16,7 +16,7 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let target = Target::start().await;
-        let proxy = Proxy::start(target.hosts()).await;
+        let proxy = Proxy::start(target.host()).await;
         let client = target.client_through(&proxy.host()).await;
         let other = target.client().await;
         other
