@@ -26,6 +26,10 @@ pub const BUNDLED_ONLY: &[(&str, &str)] = &[
         "some of them damage Apache's log",
     ),
     (
+        "bad_input::hostile_client::bodies_that_cannot_be_read_are_answered_and_the_connection_stays",
+        "one such write stalls a whole Apache ensemble",
+    ),
+    (
         "reconnect::survival::a_server_that_restarts_keeps_its_sessions",
         "needs to restart the server",
     ),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use zk_client::{Client, SessionState};
 use zk_env::memory::Network;
 use zk_env::{Env, EnvRng, sleep_until};
 use zk_server::Server;
@@ -10,25 +11,34 @@ use crate::scenario::{CLIENTS, Journal, SERVER};
 
 const ROUNDS: usize = 12;
 /// Beyond a client's read timeout, so that some silences are noticed.
-const LONGEST_FAULT_MS: u64 = 26_000;
-const LONGEST_PEACE_MS: u64 = 400;
+const LONGEST_SILENCE_MS: u64 = 26_000;
+const LONGEST_CUT_MS: u64 = 400;
+/// Time for a session to be touched again, so that two faults do not make an expiry.
+const PEACE_MS: std::ops::Range<u64> = 200..600;
 
 /// Strikes one link after the other, and heals each.
-pub(crate) async fn strike(net: &Network, server: &Server, env: &dyn Env, journal: &Journal) {
+pub(crate) async fn strike(
+    net: &Network,
+    server: &Server,
+    clients: &[Client],
+    env: &dyn Env,
+    journal: &Journal,
+) {
     let mut rng = env.rng("faults");
     for _ in 0..ROUNDS {
-        pause(env, &mut rng, LONGEST_PEACE_MS).await;
-        let client = CLIENTS[rng.below(CLIENTS.len() as u64) as usize];
+        pause(env, &mut rng, PEACE_MS).await;
+        let victim = rng.below(CLIENTS.len() as u64) as usize;
+        let client = CLIENTS[victim];
         match rng.below(4) {
             0 | 1 => {
                 journal.note(client, "cut");
                 net.cut(client, SERVER);
-                pause(env, &mut rng, LONGEST_PEACE_MS).await;
+                pause(env, &mut rng, 0..LONGEST_CUT_MS).await;
             }
             2 => {
                 journal.note(client, "silence");
                 net.silence(client, SERVER);
-                pause(env, &mut rng, LONGEST_FAULT_MS).await;
+                pause(env, &mut rng, 0..LONGEST_SILENCE_MS).await;
             }
             _ => {
                 let dropped = server.drop_connections();
@@ -37,10 +47,13 @@ pub(crate) async fn strike(net: &Network, server: &Server, env: &dyn Env, journa
         }
         net.heal(client, SERVER);
         journal.note(client, "healed");
+        let mut state = clients[victim].state();
+        let connected = state.wait_for(SessionState::is_connected).await;
+        connected.expect("the client is open");
     }
 }
 
-async fn pause(env: &dyn Env, rng: &mut EnvRng, longest_ms: u64) {
-    let pause = Duration::from_millis(rng.below(longest_ms));
+async fn pause(env: &dyn Env, rng: &mut EnvRng, ms: std::ops::Range<u64>) {
+    let pause = Duration::from_millis(ms.start + rng.below(ms.end - ms.start));
     sleep_until(&mut *env.timer(), env.now() + pause).await;
 }

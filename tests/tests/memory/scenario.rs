@@ -15,6 +15,8 @@ pub(crate) const SERVER: &str = "server";
 pub(crate) const CLIENTS: [&str; 3] = ["ann", "bob", "eve"];
 /// Longer than any fault, so that every session survives.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
+/// Slow enough that a fault finds something on its way.
+const LATENCY: Duration = Duration::from_millis(20);
 
 /// What a run amounts to; two of the same seed are equal.
 #[derive(Debug, PartialEq, Eq)]
@@ -71,6 +73,7 @@ pub(crate) fn run(seed: u64) -> Run {
 
 async fn play(seed: u64) -> Run {
     let net = Network::new(seed);
+    net.set_latency(LATENCY, LATENCY);
     let env = net.env("stage");
     let journal = Journal::new(Arc::clone(&env));
     let server = start(&net).await;
@@ -84,7 +87,7 @@ async fn play(seed: u64) -> Run {
         .zip(CLIENTS)
         .map(|(client, name)| worker::start(client, name, &journal))
         .collect();
-    faults::strike(&net, &server, &*env, &journal).await;
+    faults::strike(&net, &server, &clients, &*env, &journal).await;
 
     let mut tallies = Vec::new();
     for worker in working {

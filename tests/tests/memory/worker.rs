@@ -14,7 +14,7 @@ use crate::scenario::Journal;
 
 /// Writes under way at once.
 const PIPELINE: usize = 8;
-const LONGEST_PAUSE_MS: u64 = 400;
+const LONGEST_PAUSE_MS: u64 = 100;
 /// A worker writes at least this often, faults or not.
 const LEAST_ROUNDS: usize = 50;
 

@@ -101,6 +101,9 @@ async fn frames_that_cannot_be_end_the_connection() {
 
 #[tokio::test]
 async fn bodies_that_cannot_be_read_are_answered_and_the_connection_stays() {
+    bundled_only!(
+        "bad_input::hostile_client::bodies_that_cannot_be_read_are_answered_and_the_connection_stays"
+    );
     let target = Target::start().await;
     let bystander = Bystander::new(&target).await;
     let mut session = RawSession::open(target.host()).await.unwrap();

@@ -4,7 +4,6 @@ mod acl;
 mod fuzz;
 mod multi;
 mod operations;
-mod perf;
 mod quota;
 mod refusals;
 mod sessions;
