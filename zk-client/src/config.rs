@@ -354,3 +354,70 @@ pub(crate) fn check_auth(scheme: &str) -> Result<(), Error> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which argument is refused.
+    fn refused(builder: ClientBuilder) -> &'static str {
+        match builder.build() {
+            Err(Error::InvalidArgument { argument, .. }) => argument,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn builder() -> ClientBuilder {
+        ClientBuilder::new("a:1,b:2/app")
+    }
+
+    #[test]
+    fn the_defaults_are_a_configuration() {
+        let config = builder().build().unwrap();
+        assert_eq!(config.servers.hosts.len(), 2);
+        assert_eq!(config.servers.chroot.as_str(), "/app");
+        assert_eq!(config.session.timeout, DEFAULT_SESSION_TIMEOUT);
+        assert!(config.session.new_session_after_expiry && !config.session.allow_read_only);
+    }
+
+    #[test]
+    fn a_bad_connect_string_is_named() {
+        let built = ClientBuilder::new("a:1/app/").build();
+        assert!(matches!(
+            built,
+            Err(Error::InvalidConnectString(_) | Error::InvalidPath(_))
+        ));
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_named() {
+        let ms = Duration::from_millis;
+        let timeout = |timeout| refused(builder().session_timeout(timeout));
+        assert_eq!(timeout(Duration::ZERO), "session_timeout");
+        assert_eq!(timeout(ms(1 << 31)), "session_timeout");
+        assert_eq!(refused(builder().max_in_flight(0)), "max_in_flight");
+        assert_eq!(refused(builder().queue_limits(0, 1)), "queue_limits");
+        assert_eq!(refused(builder().queue_limits(1, 0)), "queue_limits");
+        let backoff = |min, max| refused(builder().reconnect_backoff(min, max));
+        assert_eq!(backoff(ms(0), ms(1)), "reconnect_backoff");
+        assert_eq!(backoff(ms(2), ms(1)), "reconnect_backoff");
+        assert!(builder().session_timeout(ms((1 << 31) - 1)).build().is_ok());
+    }
+
+    #[test]
+    fn schemes_that_take_no_credentials_are_refused() {
+        for scheme in ["world", "auth", ""] {
+            assert_eq!(refused(builder().auth(scheme, "x")), "auth scheme");
+        }
+        assert!(builder().auth("digest", "u:p").build().is_ok());
+        assert!(builder().auth("ip", "").build().is_ok());
+    }
+
+    #[test]
+    fn no_secret_shows_in_a_debug_print() {
+        let builder = builder()
+            .auth("digest", "u:hush")
+            .resume(SessionId(1), Password::new(*b"hushhushhushhush"));
+        assert!(!format!("{builder:?}").contains("hush"));
+    }
+}

@@ -313,6 +313,21 @@ mod tests {
     }
 
     #[test]
+    fn what_has_taken_effect_stays_applied_whatever_comes_after() {
+        let deadline = Duration::from_secs(1);
+        let late = Error::DeadlineExceeded {
+            deadline,
+            outcome: Outcome::NotApplied,
+        };
+        let errors = [late, Error::EpochEnded, Error::Closed, Error::AuthFailed];
+        for error in errors {
+            let after = error.after_effect();
+            assert_eq!(after.outcome(), Outcome::Applied);
+            assert!(!after.is_retryable());
+        }
+    }
+
+    #[test]
     fn errors_say_what_to_conclude() {
         let lost = Error::ConnectionLost {
             outcome: Outcome::Unknown,

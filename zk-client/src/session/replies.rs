@@ -87,7 +87,9 @@ impl Session {
             return self.disconnect(Cause::OperationUnknown);
         }
         self.identity.proof = Some(request.sent_at);
-        metrics::answered(request.op, header.err, now.mono.since(request.called_at()));
+        if let Some(waited) = request.waited(now.mono) {
+            metrics::answered(request.op, header.err, waited);
+        }
         if let Some(watch) = request.watch.take() {
             if self.watches.needs_removal_of_any(&watch, header.err) {
                 return self.remove_any_instead(request, *watch);

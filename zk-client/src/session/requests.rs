@@ -2,6 +2,7 @@
 //! in flight, always in the order of the calls.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::sync::oneshot;
@@ -43,13 +44,13 @@ pub(super) struct Request {
 pub(super) struct Deadline {
     pub(super) at: Mono,
     /// As the caller set it, for the message.
-    pub(super) after: std::time::Duration,
+    pub(super) after: Duration,
 }
 
 impl Deadline {
     pub(super) const NEVER: Self = Self {
         at: Mono::MAX,
-        after: std::time::Duration::MAX,
+        after: Duration::MAX,
     };
 }
 
@@ -69,9 +70,11 @@ impl Request {
         }
     }
 
-    /// When the call was made.
-    pub(super) fn called_at(&self) -> Mono {
-        self.deadline.at - self.deadline.after
+    /// How long the caller has waited; nothing for the session's own requests and
+    /// for calls that wait for ever.
+    pub(super) fn waited(&self, now: Mono) -> Option<Duration> {
+        let called_at = self.deadline.at - self.deadline.after;
+        (self.deadline.at != Mono::MAX).then(|| now.since(called_at))
     }
 
     /// What to conclude if no answer comes.
