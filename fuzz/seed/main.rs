@@ -28,7 +28,8 @@ fn main() -> io::Result<()> {
         .collect();
     write(&root.join("fuzz/corpus/frames"), frames(&fixtures))?;
     write(&root.join("fuzz/corpus/records"), records(&fixtures))?;
-    write(&root.join("fuzz/corpus/server"), server(&fixtures))
+    write(&root.join("fuzz/corpus/server"), server(&fixtures))?;
+    write(&root.join("fuzz/corpus/client"), client())
 }
 
 /// Replaces a target's seeds.
@@ -158,6 +159,100 @@ fn send_frames(slot: u8, frames: &[&[u8]]) -> Vec<u8> {
 fn step(kind: u8, bytes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(bytes.len()).expect("bytes that fit a step");
     [&[kind], &length.to_be_bytes()[..], bytes].concat()
+}
+
+/// F4: a server's steps, by their numbers in the target's script.
+fn client() -> BTreeMap<String, Vec<u8>> {
+    const GRANT: [u8; 2] = [0, 40];
+    const GRANT_READ_ONLY: [u8; 2] = [1, 40];
+    const EXPIRE: [u8; 1] = [2];
+    const NO_NODE: [u8; 3] = [3, 101, 1];
+    const AUTH_FAILED: [u8; 3] = [3, 115, 0];
+    const UNIMPLEMENTED: [u8; 3] = [3, 6, 0];
+    const UNKNOWN: [u8; 1] = [10];
+    const BACK_IN_TIME: [u8; 3] = [3, 0, 255];
+    const AUTH: [u8; 3] = [3, 0, 0];
+    const SERVE: [u8; 2] = [4, 2];
+    const EMPTY_REPLY: [u8; 4] = [5, 1, 0, 0];
+    const NODE_DELETED: [u8; 3] = [6, 2, 0];
+    const EMPTY_FRAME: [u8; 3] = [7, 0, 0];
+    const NEGATIVE_FRAME: [u8; 7] = [8, 0, 4, 255, 255, 255, 255];
+    const CLOSE: [u8; 1] = [9];
+    const WAIT: [u8; 2] = [11, 5];
+
+    let scripts: [(&str, &[&[u8]]); 14] = [
+        ("honest", &[&GRANT, &SERVE, &SERVE, &SERVE, &SERVE]),
+        ("read-only", &[&GRANT_READ_ONLY, &SERVE, &WAIT, &SERVE]),
+        (
+            "reconnect",
+            &[
+                &GRANT, &SERVE, &CLOSE, &GRANT, &SERVE, &CLOSE, &GRANT, &SERVE,
+            ],
+        ),
+        (
+            "reconnect-in-flight",
+            &[
+                &GRANT, &AUTH, &WAIT, &CLOSE, &GRANT, &AUTH, &AUTH, &CLOSE, &GRANT,
+            ],
+        ),
+        (
+            "expired",
+            &[&GRANT, &SERVE, &CLOSE, &EXPIRE, &GRANT, &SERVE],
+        ),
+        (
+            "events",
+            &[
+                &GRANT,
+                &SERVE,
+                &NODE_DELETED,
+                &SERVE,
+                &NODE_DELETED,
+                &NODE_DELETED,
+            ],
+        ),
+        (
+            "errors",
+            &[
+                &GRANT, &AUTH, &NO_NODE, &NO_NODE, &NO_NODE, &SERVE, &NO_NODE, &SERVE,
+            ],
+        ),
+        ("auth-failed", &[&GRANT, &AUTH_FAILED, &CLOSE]),
+        (
+            "unimplemented",
+            &[&GRANT, &AUTH, &UNIMPLEMENTED, &UNIMPLEMENTED, &SERVE],
+        ),
+        (
+            "unknown",
+            &[
+                &GRANT, &AUTH, &AUTH, &UNKNOWN, &GRANT, &SERVE, &UNKNOWN, &GRANT, &SERVE,
+            ],
+        ),
+        (
+            "back-in-time",
+            &[&GRANT, &SERVE, &BACK_IN_TIME, &GRANT, &SERVE],
+        ),
+        (
+            "garbage",
+            &[
+                &GRANT,
+                &AUTH,
+                &EMPTY_REPLY,
+                &EMPTY_FRAME,
+                &GRANT,
+                &AUTH,
+                &NEGATIVE_FRAME,
+            ],
+        ),
+        ("silent", &[&GRANT, &AUTH, &WAIT, &WAIT]),
+        (
+            "no-session",
+            &[&EMPTY_FRAME, &NEGATIVE_FRAME, &EXPIRE, &CLOSE],
+        ),
+    ];
+    scripts
+        .into_iter()
+        .map(|(name, steps)| (name.to_owned(), steps.concat()))
+        .collect()
 }
 
 /// Bytes of length word and header in front of a body.

@@ -8,7 +8,6 @@ use bytes::{BufMut, Bytes, BytesMut};
 /// the result checks its size.
 pub trait Encode {
     /// Appends the value to `out`.
-    #[inline]
     fn encode(&self, out: &mut BytesMut);
 }
 

@@ -25,7 +25,6 @@ pub trait Decode<'a>: Sized {
     const MIN_LEN: usize = 1;
 
     /// Reads one value and moves past it. Bytes behind the value stay unread.
-    #[inline]
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError>;
 }
 
