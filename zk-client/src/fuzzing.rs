@@ -293,11 +293,9 @@ impl World {
                 Ok(Some(frame)) => self.session.handle_frame(now, &frame),
                 Ok(None) => return,
                 Err(FrameError { length, limit }) => {
-                    let Some([_, _, _, _, xid @ ..]) = link.input.first_chunk::<8>() else {
-                        return;
-                    };
+                    let head = link.input.first_chunk::<8>();
+                    let xid = head.map(|[_, _, _, _, xid @ ..]| Xid(i32::from_be_bytes(*xid)));
                     let size = length.unsigned_abs() as usize;
-                    let xid = Xid(i32::from_be_bytes(*xid));
                     return self.session.handle_oversized_reply(xid, size, limit);
                 }
             }

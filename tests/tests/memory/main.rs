@@ -1,6 +1,10 @@
 //! Client and server on a network in memory, whose links are cut, silenced and healed
 //! from a seed while clients work. The seam holds if the same seed gives the same
 //! run: every byte at the same time, and the same answer to every call.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what fails to unwrap has failed the test"
+)]
 
 mod faults;
 mod scenario;
@@ -10,7 +14,7 @@ use std::collections::BTreeSet;
 
 use scenario::{Run, run};
 
-/// Few enough to be run twice in every test run; more are one argument away.
+/// Few enough to be run three times in every test run.
 const SEEDS: std::ops::Range<u64> = 0..3;
 
 #[test]

@@ -148,11 +148,9 @@ impl Driver {
                 Ok(None) => return Ok(had_frame),
                 Err(FrameError { length, limit }) if length > 0 => {
                     // Whose reply it is stands right behind the length.
-                    if let Some(head) = link.input.first_chunk::<8>() {
-                        let [_, _, _, _, xid @ ..] = *head;
-                        let xid = Xid(i32::from_be_bytes(xid));
-                        session.handle_oversized_reply(xid, length.unsigned_abs() as usize, limit);
-                    }
+                    let head = link.input.first_chunk::<8>();
+                    let xid = head.map(|[_, _, _, _, xid @ ..]| Xid(i32::from_be_bytes(*xid)));
+                    session.handle_oversized_reply(xid, length.unsigned_abs() as usize, limit);
                     return Ok(had_frame);
                 }
                 Err(error) => return Err(Cause::BadBytes(error.to_string())),

@@ -39,13 +39,15 @@ impl Session {
     }
 
     /// A reply over the limit was announced: its call gets an error that says so,
-    /// because the same call would meet it again on every connection.
-    pub(crate) fn handle_oversized_reply(&mut self, xid: Xid, size: usize, limit: usize) {
-        if self.is_leaving {
+    /// because the same call would meet it again on every connection. Without its
+    /// xid it comes too early, to be announced again when there are more bytes.
+    pub(crate) fn handle_oversized_reply(&mut self, xid: Option<Xid>, size: usize, limit: usize) {
+        let is_awaited = matches!(self.phase, Phase::Serving { .. }) && !self.requests.is_idle();
+        if self.is_leaving || (is_awaited && xid.is_none()) {
             return;
         }
-        if matches!(self.phase, Phase::Serving { .. })
-            && self.requests_front_is(xid)
+        if is_awaited
+            && let Some(xid) = xid
             && let Some(request) = self.requests.answer(xid)
         {
             let path = Box::default(); // the reply's future knows it

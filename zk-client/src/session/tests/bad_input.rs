@@ -205,7 +205,8 @@ fn a_late_wake_up_does_not_write_to_a_connection_that_is_to_be_dropped() {
 #[test]
 fn a_reply_over_the_limit_is_told_to_its_call_and_costs_the_connection() {
     let (mut pair, [first, second]) = in_flight();
-    pair.session.handle_oversized_reply(Xid(1), 5000, 4000);
+    pair.session
+        .handle_oversized_reply(Some(Xid(1)), 5000, 4000);
     pair.settle();
     let error = pair.error(first);
     assert!(
@@ -225,10 +226,33 @@ fn a_reply_over_the_limit_is_told_to_its_call_and_costs_the_connection() {
 }
 
 #[test]
+fn whose_reply_is_over_the_limit_is_waited_for_if_it_can_be_anybodys() {
+    let (mut pair, [first, _]) = in_flight();
+    pair.session.handle_oversized_reply(None, 5000, 4000);
+    pair.settle();
+    assert!(pair.is_connected(), "four bytes more will tell");
+    pair.session
+        .handle_oversized_reply(Some(Xid(1)), 5000, 4000);
+    pair.settle();
+    assert!(matches!(pair.error(first), Error::ReplyTooLarge { .. }));
+
+    let mut idle = Pair::serving();
+    idle.session.handle_oversized_reply(None, 5000, 4000);
+    idle.settle();
+    assert!(!idle.is_connected());
+
+    let mut handshake = Pair::new(super::pair::config());
+    handshake.connect(1);
+    handshake.session.handle_oversized_reply(None, 5000, 4000);
+    handshake.settle();
+    assert!(!handshake.is_connected());
+}
+
+#[test]
 fn a_frame_over_the_limit_that_is_no_reply_costs_the_connection_alone() {
     for xid in [Xid(2), Xid(77), Xid::NOTIFICATION, Xid::PING] {
         let (mut pair, calls) = in_flight();
-        pair.session.handle_oversized_reply(xid, 5000, 4000);
+        pair.session.handle_oversized_reply(Some(xid), 5000, 4000);
         pair.settle();
         let cause = pair.causes().remove(0);
         assert_dropped(pair, calls, &cause);
@@ -236,7 +260,8 @@ fn a_frame_over_the_limit_that_is_no_reply_costs_the_connection_alone() {
     // Nor is one believed after a violation.
     let (mut pair, calls) = in_flight();
     pair.session.handle_frame(pair.now(), &Bytes::new());
-    pair.session.handle_oversized_reply(Xid(1), 5000, 4000);
+    pair.session
+        .handle_oversized_reply(Some(Xid(1)), 5000, 4000);
     pair.settle();
     let cause = pair.causes().remove(0);
     assert_dropped(pair, calls, &cause);
