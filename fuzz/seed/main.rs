@@ -137,6 +137,20 @@ fn server(fixtures: &[Fixture]) -> BTreeMap<String, Vec<u8>> {
         vec![VANISH, WAIT, 250, VANISH + 1],
         send_bytes(0, &watches.concat()),
     ];
+    // A watch left by each of two connections of one session, then its end.
+    const RESUME: u8 = 12;
+    const CLOSE_SESSION: [u8; 12] = [0, 0, 0, 8, 0, 0, 0, 99, 0xff, 0xff, 0xff, 0xf5];
+    let watch = of("connect/for-persistent-watches");
+    let resumed = [
+        send_frames(0, watches),
+        vec![RESUME + 1, 0],
+        send_frames(1, &watch[1..]),
+        vec![RESUME, 1],
+        send_frames(0, &watch[1..]),
+        send_frames(0, &[&CLOSE_SESSION]),
+        vec![RESUME + 2, 0],
+    ];
+    seeds.insert("resumed".to_owned(), resumed.concat());
     seeds.insert("several".to_owned(), several.concat());
     seeds
 }

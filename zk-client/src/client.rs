@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::{Arc, Weak};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -217,7 +218,8 @@ impl Client {
         self.inner.shared.session().identity().timeout
     }
 
-    /// The current session's number, counted from 1.
+    /// The current session's number, counted from 1; after an expiry that of the
+    /// session to come.
     pub fn epoch(&self) -> Epoch {
         self.inner.shared.session().identity().epoch
     }
@@ -262,9 +264,14 @@ impl Client {
     ///
     /// Nothing is lost; nothing is reserved either.
     pub async fn ready(&self) -> Result<(), Error> {
+        let mut waiting = Waiting {
+            shared: &self.inner.shared,
+            waker: None,
+        };
         std::future::poll_fn(|cx| {
-            let room = self.inner.shared.session().poll_ready(cx.waker());
-            room.map_or(std::task::Poll::Pending, std::task::Poll::Ready)
+            let room = waiting.shared.session().poll_ready(cx.waker());
+            waiting.waker = room.is_none().then(|| cx.waker().clone());
+            room.map_or(Poll::Pending, Poll::Ready)
         })
         .await
     }
@@ -912,6 +919,11 @@ impl Client {
         &self.chroot
     }
 
+    /// Whether the client is terminal.
+    pub(crate) fn is_over(&self) -> bool {
+        self.inner.shared.session().is_over()
+    }
+
     pub(crate) const fn deadline(&self) -> Duration {
         self.deadline
     }
@@ -983,6 +995,20 @@ impl Client {
         let answer = shared.session().submit(now, call, path, record)?;
         shared.wake();
         Ok(Reply::waiting(answer, self.asked(path), read))
+    }
+}
+
+/// Somebody who waits for room; whoever stops waiting leaves nothing behind.
+struct Waiting<'c> {
+    shared: &'c Shared,
+    waker: Option<Waker>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(waker) = &self.waker {
+            self.shared.session().forget_waker(waker);
+        }
     }
 }
 

@@ -2,14 +2,21 @@
 //! znode's name carries an id of its own (Curator's `_c_<uuid>-`).
 
 use std::fmt;
+use std::pin::pin;
+use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use uuid::Uuid;
+use zk_env::sleep_until;
 use zk_proto::{CreateOptions, ErrorCode, path};
 
 use crate::client::Client;
-use crate::error::Error;
+use crate::error::{Error, Outcome};
 use crate::reaper::GuaranteedDelete;
 use crate::session::Epoch;
+
+/// Between attempts that were refused for the moment.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The id in a protected znode's name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,7 +83,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Those of [`create`](Self::create). If the session expires meanwhile, an
+    /// Those of [`create`](Self::create), and `DeadlineExceeded` with an unknown outcome
+    /// once the handle's deadline has passed. If the session expires meanwhile, an
     /// ephemeral's create fails with [`Error::EpochEnded`].
     ///
     /// # Cancel safety
@@ -89,7 +97,25 @@ impl Client {
         data: impl AsRef<[u8]>,
         options: impl Into<CreateOptions>,
     ) -> Result<String, Error> {
-        let (data, options) = (data.as_ref(), options.into());
+        let (mut timer, at) = (self.env().timer(), self.env().now() + self.deadline());
+        let options = options.into();
+        let creating = pin!(self.create_and_recover(path, data.as_ref(), &options));
+        match select(creating, pin!(sleep_until(&mut *timer, at))).await {
+            Either::Left((created, _)) => created,
+            // What may be there by now, the reaper takes care of.
+            Either::Right(_) => Err(Error::DeadlineExceeded {
+                deadline: self.deadline(),
+                outcome: Outcome::Unknown,
+            }),
+        }
+    }
+
+    async fn create_and_recover(
+        &self,
+        path: &str,
+        data: &[u8],
+        options: &CreateOptions,
+    ) -> Result<String, Error> {
         let Some((parent, name)) = path::parent(path).map(|parent| (parent, path::name(path)))
         else {
             return Err(Error::invalid("path", "the root cannot be created"));
@@ -97,7 +123,6 @@ impl Client {
         let id = ProtectedId::new(self);
         let protected = path::join(parent, &id.prefix(name));
         let is_ephemeral = options.mode().is_ephemeral();
-        let deadline = self.env().now() + self.deadline();
         let mut unfinished = Unfinished {
             client: self,
             parent,
@@ -107,23 +132,28 @@ impl Client {
         };
         loop {
             self.ready().await?;
+            let created = self.create(&protected, data, options.clone());
+            // Read after the call: the session it was made in, or a later one.
             let epoch = self.epoch();
             unfinished.epoch = is_ephemeral.then_some(epoch);
             unfinished.is_armed = true;
-            let error = match self.create(&protected, data, options.clone()).await {
+            let error = match created.await {
                 Ok(created) => {
                     unfinished.is_armed = false;
                     return Ok(created);
                 }
                 Err(error) => error,
             };
-            let is_over = self.env().now() >= deadline || error.is_session_over();
-            if !is_over && error.outcome() == crate::Outcome::NotApplied && error.is_retryable() {
+            // What certainly was not applied leaves nothing to clean up.
+            unfinished.is_armed = error.outcome() != Outcome::NotApplied;
+            if error.is_session_over() {
+                return Err(error);
+            }
+            if error.is_retryable() {
+                self.pause().await;
                 continue;
             }
-            if is_over || !error.is_outcome_unknown() {
-                // What certainly was not applied leaves nothing to clean up.
-                unfinished.is_armed = error.is_outcome_unknown();
+            if !error.is_outcome_unknown() {
                 return Err(error);
             }
             if let Some(found) = self.find_protected(parent, id, is_ephemeral).await? {
@@ -134,6 +164,10 @@ impl Client {
                 return Err(Error::EpochEnded);
             }
         }
+    }
+
+    async fn pause(&self) {
+        sleep_until(&mut *self.env().timer(), self.env().now() + PAUSE).await;
     }
 
     /// What the create made, if it did; an ephemeral only if it is this session's.

@@ -1,10 +1,11 @@
 //! The reaper: deletes that are kept until they are proven done.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use zk_env::sleep_until;
+use tokio::sync::watch;
+use zk_env::{Env, Mono, sleep_until};
 use zk_proto::{ErrorCode, path};
 
 use crate::client::{Client, WeakClient};
@@ -12,8 +13,10 @@ use crate::error::Error;
 use crate::protected::ProtectedId;
 use crate::session::{Epoch, SessionState};
 
-/// Pause after an attempt that failed for a reason a reconnect does not mend.
-const PAUSE: Duration = Duration::from_millis(500);
+/// Pause after an attempt that failed, doubled after each further one.
+const PAUSE: Duration = Duration::from_millis(100);
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+const MAX_DOUBLINGS: u32 = 16;
 
 /// A znode that must go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,14 +63,28 @@ impl GuaranteedDelete {
     }
 }
 
+/// Deletes remembered at most. Only a client that stays disconnected while thousands
+/// of protected creates are dropped comes near.
+const MAX_ENTRIES: usize = 65_536;
+
 /// The list, and whether somebody works on it.
 #[derive(Debug, Default)]
 pub(crate) struct Reaper(Mutex<List>);
 
 #[derive(Debug, Default)]
 struct List {
-    entries: VecDeque<(WeakClient, GuaranteedDelete)>,
+    entries: VecDeque<Entry>,
     is_running: bool,
+}
+
+/// A delete that is not proven done.
+#[derive(Clone, Debug)]
+struct Entry {
+    client: WeakClient,
+    what: GuaranteedDelete,
+    failures: u32,
+    /// When to try.
+    due: Mono,
 }
 
 /// How an attempt ended.
@@ -88,80 +105,119 @@ impl Reaper {
     /// Takes a delete on; the task runs while there are any.
     pub(crate) fn add(&self, client: &Client, what: GuaranteedDelete) {
         let mut list = self.lock();
-        list.entries.push_back((client.downgrade(), what));
+        if list.entries.len() >= MAX_ENTRIES {
+            tracing::error!(
+                ?what,
+                limit = MAX_ENTRIES,
+                "too many guaranteed deletes, this one is dropped"
+            );
+            return;
+        }
+        let (failures, due) = (0, Mono::ZERO);
+        list.entries.push_back(Entry {
+            client: client.downgrade(),
+            what,
+            failures,
+            due,
+        });
         if !std::mem::replace(&mut list.is_running, true) {
-            client
-                .env()
-                .spawn("zk-client-reaper", Box::pin(run(client.downgrade())));
+            let task = run(Arc::clone(client.env()), client.downgrade(), client.state());
+            client.env().spawn("zk-client-reaper", Box::pin(task));
         }
     }
 
-    /// The first entry stays in the list until it is proven done.
-    fn first(&self) -> Option<(WeakClient, GuaranteedDelete)> {
+    /// The entry that is due first. It stays in the list until it is proven done.
+    fn next(&self) -> Option<Entry> {
         let mut list = self.lock();
-        let first = list.entries.front().cloned();
-        list.is_running = first.is_some();
-        first
+        let next = list.entries.iter().min_by_key(|entry| entry.due).cloned();
+        list.is_running = next.is_some();
+        next
     }
 
-    fn finish_first(&self, attempt: &Attempt) {
+    fn finish(&self, tried: &Entry, attempt: &Attempt, now: Mono) {
         let mut list = self.lock();
-        if let Some(first) = list.entries.pop_front()
-            && matches!(attempt, Attempt::Again)
-        {
-            list.entries.push_back(first);
+        let Some(at) = list
+            .entries
+            .iter()
+            .position(|entry| entry.what == tried.what)
+        else {
+            return;
+        };
+        match attempt {
+            Attempt::Done => drop(list.entries.remove(at)),
+            Attempt::Again => {
+                let entry = &mut list.entries[at];
+                entry.due = now + (PAUSE * 2_u32.saturating_pow(entry.failures)).min(MAX_PAUSE);
+                entry.failures = (entry.failures + 1).min(MAX_DOUBLINGS);
+            }
         }
     }
 }
 
-/// Ends when the list is empty or the client is gone; it does not keep the client.
-async fn run(owner: WeakClient) {
-    while let Some((client, what)) = owner.upgrade().and_then(|owner| owner.reaper().first()) {
-        let attempt = match client.upgrade() {
-            Some(client) => try_delete(&client, &what).await,
-            None => Attempt::Done,
-        };
-        let Some(owner) = owner.upgrade() else {
+/// Ends when the list is empty or the client is gone or terminal; it does not keep
+/// the client while it waits.
+async fn run(env: Arc<dyn Env>, owner: WeakClient, mut state: watch::Receiver<SessionState>) {
+    let mut timer = env.timer();
+    while let Some(entry) = owner.upgrade().and_then(|owner| owner.reaper().next()) {
+        sleep_until(&mut *timer, entry.due).await;
+        // An error means that the client is gone.
+        let connected = state.wait_for(|state| !is_between(*state)).await.is_ok();
+        let Some(client) = entry
+            .client
+            .upgrade()
+            .filter(|client| connected && !client.is_over())
+        else {
             return;
         };
-        owner.reaper().finish_first(&attempt);
+        if !client.state().borrow().is_connected() {
+            // Expired, and a new session is on its way.
+            let _ = state.changed().await;
+            continue;
+        }
+        let attempt = try_delete(&client, &entry.what).await;
+        client.reaper().finish(&entry, &attempt, env.now());
     }
+}
+
+/// Waiting for a connection is worth while.
+const fn is_between(state: SessionState) -> bool {
+    matches!(
+        state,
+        SessionState::Connecting | SessionState::Suspended { .. }
+    )
 }
 
 async fn try_delete(client: &Client, what: &GuaranteedDelete) -> Attempt {
-    if !wait_connected(client).await {
-        return Attempt::Done;
-    }
     if what.epoch.is_some_and(|epoch| client.epoch() != epoch) {
         return Attempt::Done;
     }
     match delete(client, &what.target).await {
         Ok(()) => Attempt::Done,
         Err(error) if error.code() == Some(ErrorCode::NoNode) => Attempt::Done,
-        Err(Error::Closed | Error::AuthFailed | Error::SessionExpired) => Attempt::Done,
+        Err(error) if is_hopeless(&error) => {
+            tracing::error!(%error, ?what, "guaranteed delete given up");
+            Attempt::Done
+        }
         Err(error) => {
             tracing::warn!(%error, ?what, "guaranteed delete failed, trying again");
-            if error.code().is_some() {
-                let env = client.env();
-                sleep_until(&mut *env.timer(), env.now() + PAUSE).await;
-            }
             Attempt::Again
         }
     }
 }
 
-/// False once the client is terminal.
-async fn wait_connected(client: &Client) -> bool {
-    let mut state = client.state();
-    let settled = state
-        .wait_for(|state| {
-            matches!(
-                state,
-                SessionState::Connected { .. } | SessionState::AuthFailed | SessionState::Closed
-            )
-        })
-        .await;
-    settled.is_ok_and(|state| state.is_connected())
+/// No later attempt could fare better.
+const fn is_hopeless(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::InvalidPath(_)
+            | Error::InvalidArgument { .. }
+            | Error::FrameTooLarge { .. }
+            | Error::ReplyTooLarge { .. }
+            | Error::BadReply(_)
+            | Error::Closed
+            | Error::AuthFailed
+            | Error::SessionExpired
+    )
 }
 
 async fn delete(client: &Client, target: &Target) -> Result<(), Error> {

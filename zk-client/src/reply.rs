@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use zk_proto::{Chroot, ErrorCode};
 
-use crate::Error;
+use crate::error::{Error, Outcome};
 
 /// A reply as it came off the wire: the verdict and the body's bytes.
 #[derive(Clone, Debug)]
@@ -62,6 +62,11 @@ enum State<T> {
     },
 }
 
+/// For an answer that was dropped on the way, which only a panic could do.
+const LOST: Error = Error::ConnectionLost {
+    outcome: Outcome::Unknown,
+};
+
 /// Turns a raw reply into the operation's value.
 pub(crate) type Read<T> = fn(RawReply, &Asked) -> Result<T, Error>;
 
@@ -95,6 +100,11 @@ impl<T> Reply<T> {
         self
     }
 
+    /// Whether the call found no room in the queue.
+    pub(crate) const fn found_no_room(&self) -> bool {
+        matches!(self.state, State::Failed(Some(Error::QueueFull { .. })))
+    }
+
     /// Good only if `other`, called before it, is.
     pub(crate) fn after<U>(mut self, other: Reply<U>) -> Self {
         match (&mut self.state, other.state) {
@@ -120,7 +130,7 @@ impl<T> Future for Reply<T> {
                 read,
             } => {
                 if let Some(before) = first {
-                    let before = ready!(Pin::new(before).poll(cx)).unwrap_or(Err(Error::Closed));
+                    let before = ready!(Pin::new(before).poll(cx)).unwrap_or(Err(LOST));
                     *first = None;
                     if let Err(error) = before.and_then(|raw| raw.ok(asked)) {
                         self.state = State::Failed(None);
@@ -128,7 +138,7 @@ impl<T> Future for Reply<T> {
                     }
                 }
                 // The session answers every request before it goes.
-                let raw = ready!(Pin::new(answer).poll(cx)).unwrap_or(Err(Error::Closed));
+                let raw = ready!(Pin::new(answer).poll(cx)).unwrap_or(Err(LOST));
                 let result = raw
                     .map_err(|error| error.about(&asked.path))
                     .and_then(|raw| read(raw, asked));

@@ -5,6 +5,7 @@ use zk_proto::{CreateMode, CreateOptions, ErrorCode, path};
 
 use crate::client::Client;
 use crate::error::Error;
+use crate::reply::Reply;
 
 /// Children deleted per wave: bounds memory and keeps the pipe full.
 const WAVE: usize = 256;
@@ -50,11 +51,13 @@ impl Client {
             .collect();
         parents.reverse();
         for parents in parents.chunks(WAVE) {
-            self.ready().await?;
-            let creates: Vec<_> = parents
-                .iter()
-                .map(|parent| root.create(parent, b"", CreateMode::Persistent))
-                .collect();
+            let mut creates = Vec::with_capacity(parents.len());
+            for parent in parents {
+                creates.push(
+                    self.queued(|| root.create(parent, b"", CreateMode::Persistent))
+                        .await?,
+                );
+            }
             for create in creates {
                 match create.await {
                     Err(error)
@@ -102,8 +105,18 @@ impl Client {
 
     /// Whether the znode is gone; false if it got children again.
     async fn delete_one(&self, path: &str) -> Result<bool, Error> {
-        self.ready().await?;
-        settled(self.delete(path, None).await)
+        settled(self.queued(|| self.delete(path, None)).await?.await)
+    }
+
+    /// Makes a call once the queue has room for it, whoever else fills it.
+    async fn queued<T>(&self, call: impl Fn() -> Reply<T>) -> Result<Reply<T>, Error> {
+        loop {
+            self.ready().await?;
+            let reply = call();
+            if !reply.found_no_room() {
+                return Ok(reply);
+            }
+        }
     }
 
     /// Deletes the children that have none themselves, and returns a wave of those
@@ -116,12 +129,10 @@ impl Client {
         };
         let mut nested = Vec::new();
         for wave in children.chunks(WAVE) {
-            self.ready().await?;
-            let deletes: Vec<_> = wave
-                .iter()
-                .map(|name| path::join(parent, name))
-                .map(|child| (self.delete(&child, None), child))
-                .collect();
+            let mut deletes = Vec::with_capacity(wave.len());
+            for child in wave.iter().map(|name| path::join(parent, name)) {
+                deletes.push((self.queued(|| self.delete(&child, None)).await?, child));
+            }
             for (delete, child) in deletes {
                 if !settled(delete.await)? && nested.len() < WAVE {
                     nested.push(child);

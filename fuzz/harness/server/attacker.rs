@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use zk_proto::record::{ConnectRequest, ConnectResponse, WatcherEvent};
 use zk_proto::{
-    Decode, ErrorCode, EventType, OpCode, Reader, ReplyHeader, RequestHeader, SessionId, Xid,
+    Decode, ErrorCode, EventType, OpCode, Password, Reader, ReplyHeader, RequestHeader, SessionId,
+    Xid,
 };
 
 use super::{payloads, replies};
@@ -17,6 +18,13 @@ pub(crate) enum Outcome {
     /// It names the witness's session: as in Apache that closes the witness's
     /// connection, whether the password is right or not. Nothing to learn from.
     Impostor,
+}
+
+/// What it takes to resume a session.
+#[derive(Clone, Debug)]
+pub(crate) struct Granted {
+    pub(crate) session: SessionId,
+    pub(crate) password: Password,
 }
 
 /// One connection.
@@ -68,8 +76,9 @@ impl Attacker {
         Outcome::Sent
     }
 
-    /// The server has sent these frames.
-    pub(crate) fn receive(&mut self, frames: Bytes) {
+    /// The server has sent these frames. Gives the session if it grants one.
+    pub(crate) fn receive(&mut self, frames: Bytes) -> Option<Granted> {
+        let mut granted = None;
         for payload in payloads(frames) {
             if self.is_ambiguous {
                 self.owed.clear();
@@ -78,13 +87,15 @@ impl Attacker {
             let mut reader = Reader::new(&payload);
             match self.owed.front().copied() {
                 Some(Owed::ConnectResponse) => {
-                    ConnectResponse::decode(&mut reader).expect("a ConnectResponse");
+                    let response = ConnectResponse::decode(&mut reader);
+                    granted = grant(response.expect("a ConnectResponse"));
                     self.owed.pop_front();
                 }
                 owed => self.receive_reply(owed, &mut reader),
             }
             assert_eq!(reader.remaining(), 0, "bytes behind the record");
         }
+        granted
     }
 
     fn receive_reply(&mut self, owed: Option<Owed>, reader: &mut Reader<'_>) {
@@ -110,6 +121,14 @@ impl Attacker {
             self.owed
         );
     }
+}
+
+fn grant(response: ConnectResponse) -> Option<Granted> {
+    let is_granted = response.timeout_ms > 0;
+    is_granted.then_some(Granted {
+        session: response.session_id,
+        password: response.password,
+    })
 }
 
 fn owed_for_request(reader: &mut Reader<'_>) -> Owed {

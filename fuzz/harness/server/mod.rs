@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use zk_proto::{Encode, FrameDecoder};
+use zk_proto::record::ConnectRequest;
+use zk_proto::{Encode, FrameDecoder, Zxid, encode_frame};
 use zk_server::ServerConfig;
 use zk_server::fuzzing::{Action, Machine};
 
@@ -13,7 +14,7 @@ mod attacker;
 mod replies;
 mod witness;
 
-use attacker::{Attacker, Outcome};
+use attacker::{Attacker, Granted, Outcome};
 use witness::Witness;
 
 /// Far above what an input can hold, so that length words are refused for their
@@ -46,6 +47,7 @@ pub(crate) fn check(input: &[u8]) {
                 }
             }
             Step::Vanish { slot } => server.vanish(slot),
+            Step::Resume { slot, of } => server.resume(slot, of),
             Step::Wait(time) => server.wait(time),
         }
     }
@@ -60,6 +62,8 @@ enum Step<'i> {
     SendFrame { slot: u8, payload: &'i [u8] },
     /// The socket is gone.
     Vanish { slot: u8 },
+    /// Connects anew, with the session that this slot or another one had last.
+    Resume { slot: u8, of: u8 },
     /// A byte of twentieths of a second.
     Wait(Duration),
 }
@@ -70,7 +74,7 @@ impl<'i> Step<'i> {
     fn next(input: &mut &'i [u8]) -> Option<Self> {
         let kind = input.try_get_u8().ok()?;
         let slot = kind % SLOTS;
-        Some(match kind / SLOTS % 4 {
+        Some(match kind / SLOTS % 5 {
             0 => Self::Send {
                 slot,
                 bytes: counted(input)?,
@@ -80,6 +84,10 @@ impl<'i> Step<'i> {
                 payload: counted(input)?,
             },
             2 => Self::Vanish { slot },
+            4 => Self::Resume {
+                slot,
+                of: input.try_get_u8().ok()? % SLOTS,
+            },
             _ => {
                 let twentieths = input.try_get_u8().ok()?;
                 Self::Wait(Duration::from_millis(50) * u32::from(twentieths))
@@ -103,6 +111,8 @@ struct Server {
     attackers: BTreeMap<u64, Attacker>,
     /// Which connection an attacker's slot has now.
     slots: [Option<u64>; SLOTS as usize],
+    /// The session that it was granted last.
+    sessions: [Option<Granted>; SLOTS as usize],
     last_conn: u64,
 }
 
@@ -120,6 +130,7 @@ impl Server {
             witness,
             attackers: BTreeMap::new(),
             slots: [None; SLOTS as usize],
+            sessions: Default::default(),
             last_conn: witness::CONN,
         }
     }
@@ -150,6 +161,23 @@ impl Server {
                     return Outcome::Sent;
                 }
             }
+        }
+    }
+
+    fn resume(&mut self, slot: u8, of: u8) {
+        self.vanish(slot);
+        if let Some(Granted { session, password }) = self.sessions[usize::from(of)].clone() {
+            let mut frame = BytesMut::new();
+            let request = ConnectRequest {
+                protocol_version: 0,
+                last_zxid_seen: Zxid::ZERO,
+                timeout_ms: 10_000,
+                session_id: session,
+                password,
+                read_only: None,
+            };
+            encode_frame(&mut frame, &request);
+            self.send(slot, &frame);
         }
     }
 
@@ -190,7 +218,12 @@ impl Server {
                 } => panic!("the witness was thrown out"),
                 Action::Send { conn, frames } => {
                     let attacker = self.attackers.get_mut(&conn);
-                    attacker.expect("sent to nobody").receive(frames);
+                    let granted = attacker.expect("sent to nobody").receive(frames);
+                    if let Some(slot) = self.slots.iter().position(|slot| *slot == Some(conn))
+                        && granted.is_some()
+                    {
+                        self.sessions[slot] = granted;
+                    }
                 }
                 Action::Close { conn } => {
                     self.attackers.remove(&conn).expect("nobody was closed");

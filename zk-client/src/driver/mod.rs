@@ -140,6 +140,15 @@ pub(crate) struct Driver {
     outputs: Vec<Output>,
 }
 
+/// No silent death: should the runtime shut down under a live client, or the driver
+/// panic, every call and watcher is still told.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.shared.session().abandon();
+        self.carry_out();
+    }
+}
+
 impl Driver {
     pub(crate) fn new(shared: Arc<Shared>, config: &Config) -> Self {
         let mut timer = shared.env.timer();
@@ -162,6 +171,8 @@ impl Driver {
             let host = connection.host.clone();
             let cause = self.serve(connection).await;
             self.shared.host_book().current = None;
+            // Whatever it was about, this connection is left already.
+            self.shared.take_move();
             metrics::disconnected(&cause);
             if !self.shared.state.borrow().is_connected() && !cause.is_planned() {
                 self.shared.host_book().failed(&host, cause.to_string());

@@ -95,6 +95,18 @@ impl Session {
             self.end(Error::SessionExpired, expired, closed());
         } else {
             self.publish(expired);
+            // Calls from now on belong to the session to come.
+            self.identity.epoch.0 += 1;
+        }
+    }
+
+    /// The driver is gone before its time: its runtime has shut down, or it panicked.
+    /// Nobody else could answer.
+    pub(crate) fn abandon(&mut self) {
+        if self.over.is_none() {
+            let outcome = Outcome::Unknown;
+            let close = Err(Error::ConnectionLost { outcome });
+            self.end(Error::Closed, SessionState::Closed, close);
         }
     }
 

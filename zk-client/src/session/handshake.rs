@@ -94,8 +94,11 @@ impl Session {
     }
 
     fn adopt(&mut self, response: &ConnectResponse, is_read_only: bool) {
+        // Expiry has counted already.
         let is_first = self.identity.epoch.number() == 0;
-        if is_first || self.identity.id != response.session_id {
+        let is_other =
+            self.identity.id != SessionId::NONE && self.identity.id != response.session_id;
+        if is_first || is_other {
             self.identity.epoch.0 += 1;
         }
         self.identity.is_makeshift =

@@ -252,6 +252,12 @@ impl Session {
         }
     }
 
+    /// Nobody waits for room with it any more.
+    pub(crate) fn forget_waker(&mut self, waker: &Waker) {
+        self.waiting_for_room
+            .retain(|known| !known.will_wake(waker));
+    }
+
     /// A watcher was passed to this session for the first time.
     pub(crate) fn attach(&mut self, watcher: &Arc<WatcherQueue>) {
         if self.over.is_some() {
