@@ -17,6 +17,7 @@ mod multi;
 mod order;
 mod reconnect;
 mod session;
+mod unattended;
 mod watches;
 
 use zk_tests::bundled_only;

@@ -14,7 +14,7 @@ use super::Driver;
 use super::connect::Connection;
 use super::read_write::ReadWriteSearch;
 use crate::metrics;
-use crate::session::Cause;
+use crate::session::{Cause, Now};
 
 /// Room made for what is received. A `Bytes` that a caller keeps pins the chunk it
 /// came in.
@@ -71,7 +71,9 @@ impl Driver {
     ) -> Poll<Cause> {
         self.shared.driver.register(cx.waker());
         loop {
-            let reading = self.poll_read(link, cx);
+            // Read once: both clocks cost more than the rest of a short turn.
+            let now = self.shared.now();
+            let reading = self.poll_read(link, now, cx);
             if let Some(cause) = self.carry_out() {
                 return Poll::Ready(cause);
             }
@@ -79,7 +81,7 @@ impl Driver {
                 return Poll::Ready(cause);
             }
             self.note_established(link);
-            if let Poll::Ready(Err(cause)) = self.poll_write(link, cx) {
+            if let Poll::Ready(Err(cause)) = self.poll_write(link, now, cx) {
                 return Poll::Ready(cause);
             }
             if let Some(cause) = self.carry_out() {
@@ -113,7 +115,12 @@ impl Driver {
     }
 
     /// Reads what is there and hands it to the session. Ready if there may be more.
-    fn poll_read(&self, link: &mut Link, cx: &mut Context<'_>) -> Poll<Result<(), Cause>> {
+    fn poll_read(
+        &self,
+        link: &mut Link,
+        now: Now,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Cause>> {
         let (mut read, mut budget) = (0, MAX_BYTES_PER_TURN);
         while read < budget {
             match ready!(link.poll_fill(cx)) {
@@ -124,7 +131,7 @@ impl Driver {
                 }
                 Err(error) => return Poll::Ready(Err(Cause::Io(error.to_string()))),
             }
-            match self.hand_over(link) {
+            match self.hand_over(link, now) {
                 Ok(true) => budget = BYTES_PER_TURN,
                 Ok(false) => {}
                 Err(cause) => return Poll::Ready(Err(cause)),
@@ -134,8 +141,7 @@ impl Driver {
     }
 
     /// Whether there was a whole frame.
-    fn hand_over(&self, link: &mut Link) -> Result<bool, Cause> {
-        let now = self.shared.now();
+    fn hand_over(&self, link: &mut Link, now: Now) -> Result<bool, Cause> {
         let mut session = self.shared.session();
         session.handle_read(now.mono);
         let mut had_frame = false;
@@ -160,10 +166,14 @@ impl Driver {
 
     /// Writes what the session gives until there is nothing more or the socket is
     /// full; a full socket stops taking requests from the queue.
-    fn poll_write(&self, link: &mut Link, cx: &mut Context<'_>) -> Poll<Result<(), Cause>> {
+    fn poll_write(
+        &self,
+        link: &mut Link,
+        now: Now,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Cause>> {
         loop {
             if link.output.is_empty() {
-                let now = self.shared.now();
                 self.shared.session().poll_transmit(now, &mut link.output);
             }
             if link.output.is_empty() {

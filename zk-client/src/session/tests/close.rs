@@ -259,6 +259,26 @@ fn an_error_for_an_answer_closes_as_well() {
 }
 
 #[test]
+fn a_session_without_a_driver_answers_everybody_by_itself() {
+    let mut pair = Pair::serving();
+    let sent = pair.create("/sent");
+    pair.lose();
+    pair.resume(1);
+    let (in_flight, close) = (pair.create("/in-flight"), pair.close());
+    pair.session.abandon();
+    pair.settle();
+    assert!(pair.error(sent).is_outcome_unknown());
+    assert!(pair.error(in_flight).is_outcome_unknown());
+    assert!(pair.error(close).is_outcome_unknown());
+    assert!(is_closed(&pair));
+    // Once is enough.
+    pair.log.clear();
+    pair.session.abandon();
+    pair.settle();
+    assert!(pair.log.is_empty());
+}
+
+#[test]
 fn after_the_end_nothing_is_heard_or_sent() {
     let mut pair = Pair::serving();
     pair.close();

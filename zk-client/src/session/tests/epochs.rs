@@ -98,6 +98,19 @@ fn calls_between_the_sessions_belong_to_the_next() {
 }
 
 #[test]
+fn the_next_epoch_begins_when_the_last_one_ends() {
+    let mut pair = expired();
+    assert_eq!(pair.epoch(), Epoch(2), "calls made now belong to it");
+    pair.connect(1);
+    pair.lose();
+    assert_eq!(pair.epoch(), Epoch(2), "an attempt is no session");
+    pair.resume(1);
+    assert_eq!(pair.epoch(), Epoch(2));
+    let connected = SessionState::Connected { epoch: Epoch(2) };
+    assert_eq!(pair.states().last(), Some(&connected));
+}
+
+#[test]
 fn the_next_session_may_meet_a_server_that_is_behind_the_last() {
     let mut pair = Pair::serving();
     pair.zxid = Zxid(0x1_0000_0000);

@@ -132,6 +132,17 @@ fn one_waker_is_kept_once() {
 }
 
 #[test]
+fn who_no_longer_waits_for_room_is_not_woken() {
+    let mut pair = waiting_for_room();
+    let waker = Pair::waker();
+    assert_eq!(pair.session.poll_ready(&waker), None);
+    pair.session.forget_waker(&waker);
+    pair.resume(1);
+    let woken = pair.log.iter().filter(|entry| **entry == Delivered::Woken);
+    assert_eq!(woken.count(), 1, "the first waiter alone");
+}
+
+#[test]
 fn the_frame_limit_itself_is_legal_and_one_byte_more_is_refused_unsent() {
     /// Header, path, length of the data, version.
     const AROUND_THE_DATA: usize = 8 + (4 + 2) + 4 + 4;
