@@ -303,7 +303,9 @@ impl Client {
     }
 
     /// Ends the session: waits for the calls made so far, then removes the session
-    /// and its ephemerals at once. Later calls fail with [`Error::Closed`].
+    /// and its ephemerals at once. Later calls fail with [`Error::Closed`]. Guaranteed
+    /// deletes that are not proven done are given up: wait for
+    /// [`guaranteed_deletes`](Self::guaranteed_deletes) to reach 0 if they matter.
     ///
     /// # Errors
     ///

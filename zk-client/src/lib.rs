@@ -15,8 +15,9 @@
 //!
 //! # Promises
 //!
-//! - **Order.** Requests take effect, and replies become ready, in the order in which
-//!   the methods were called. A watch event is queued before the reply to any read
+//! - **Order.** Requests take effect, and their answers arrive, in the order in which
+//!   the methods were called; only a call that fails in the client itself (a bad
+//!   argument, a full queue, its deadline) may fail ahead of others. A watch event is queued before the reply to any read
 //!   that could show the change.
 //! - **Cancellation.** Dropping a [`Reply`] leaves the client sound and the operation
 //!   applied or not, as a lost reply would. Dropping a protected create leaves no

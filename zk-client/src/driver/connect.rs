@@ -49,7 +49,8 @@ impl Driver {
         }
     }
 
-    /// The servers share the session timeout, so that all can be tried before it ends.
+    /// Java's figure: the servers share the session timeout. It starts anew for the
+    /// lookup, for each address and for the handshake.
     fn attempt_timeout(&self, servers: usize) -> Duration {
         let servers = u32::try_from(servers).unwrap_or(u32::MAX);
         let session = self.shared.session().identity().timeout;
