@@ -870,7 +870,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Refused credentials are terminal: the client ends in
+    /// `InvalidArgument` once 256 different credentials are remembered. Refused
+    /// credentials are terminal: the client ends in
     /// [`SessionState::AuthFailed`]. After a connection loss the credentials are
     /// presented again on the next connection, whatever became of this call.
     pub fn add_auth(&self, scheme: &str, auth: impl AsRef<[u8]>) -> Reply<()> {

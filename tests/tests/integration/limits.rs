@@ -291,3 +291,18 @@ async fn a_hard_quota_refuses_what_exceeds_it() {
     let error = client.create("/c", b"", PERSISTENT).await.unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::QuotaExceeded));
 }
+
+#[tokio::test]
+async fn credentials_are_bounded_because_every_connection_presents_them_all() {
+    let target = Target::start().await;
+    let client = target.client().await;
+    for n in 0..256 {
+        client
+            .add_auth("digest", format!("user{n}:password"))
+            .await
+            .unwrap();
+    }
+    let error = client.add_auth("digest", b"one:more").await.unwrap_err();
+    assert!(matches!(error, Error::InvalidArgument { .. }), "{error:?}");
+    client.add_auth("digest", b"user0:password").await.unwrap();
+}

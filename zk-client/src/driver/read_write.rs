@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use zk_env::{BoxFuture, Env, sleep_until};
+use zk_env::{BoxFuture, BoxStream, Env, sleep_until};
 use zk_proto::HostPort;
 
 use super::Driver;
@@ -88,9 +88,7 @@ async fn ask(
     let mut timer = env.timer();
     timer.reset(env.now() + PROBE_TIMEOUT);
     let asking = async {
-        let addresses = resolver.resolve(&host.host, host.port).await?;
-        let address = addresses.first().ok_or(io::ErrorKind::NotFound)?;
-        let mut stream = connector.connect(*address).await?;
+        let mut stream = connect_to_any(connector, resolver, host).await?;
         stream.write_all(b"isro").await?;
         let mut answer = [0; 2];
         stream.read_exact(&mut answer).await?;
@@ -104,4 +102,20 @@ async fn ask(
         ready => ready,
     })
     .await
+}
+
+/// A name may have addresses of which only some are served.
+async fn connect_to_any(
+    connector: &dyn Connector,
+    resolver: &dyn Resolver,
+    host: &HostPort,
+) -> io::Result<BoxStream> {
+    let mut last = io::ErrorKind::NotFound.into();
+    for address in resolver.resolve(&host.host, host.port).await? {
+        match connector.connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }

@@ -55,6 +55,9 @@ pub(crate) struct SessionConfig {
     pub(crate) last_xid: Xid,
 }
 
+/// Credentials remembered: each costs a packet on every connection.
+const MAX_AUTHS: usize = 256;
+
 /// Credentials, replayed on every connection.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct AuthInfo {
@@ -210,6 +213,12 @@ impl Session {
         deadline: Duration,
         record: &impl Encode,
     ) -> Result<oneshot::Receiver<RawResult>, Error> {
+        let is_new = !self.auths.contains(&auth);
+        if is_new && self.auths.len() >= MAX_AUTHS {
+            let reason =
+                format!("{MAX_AUTHS} credentials are presented on every connection already");
+            return Err(Error::invalid("auth", reason));
+        }
         let answer = self.submit(
             now,
             Call {
@@ -220,7 +229,7 @@ impl Session {
             "",
             record,
         )?;
-        if !self.auths.contains(&auth) {
+        if is_new {
             self.auths.push(auth);
         }
         Ok(answer)
