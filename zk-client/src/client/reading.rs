@@ -128,7 +128,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `NoNode`, `NoAuth`; [`Error::Unsupported`] on older servers.
+    /// `NoNode`, `NoAuth`; [`Error::Unsupported`](crate::Error::Unsupported) on older servers.
     pub fn get_all_children_number(&self, path: &str) -> Reply<i32> {
         attempt(|| {
             let record = GetAllChildrenNumberRequest {
@@ -149,7 +149,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Unsupported`] on older servers.
+    /// [`Error::Unsupported`](crate::Error::Unsupported) on older servers.
     pub fn get_ephemerals(&self, prefix: &str) -> Reply<Vec<String>> {
         attempt(|| {
             let prefix_path = Some(self.chroot.to_server(prefix));
@@ -184,7 +184,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::ReadOnly`] on a read-only server.
+    /// [`Error::ReadOnly`](crate::Error::ReadOnly) on a read-only server.
     pub fn sync(&self, path: &str) -> Reply<()> {
         attempt(|| {
             let record = SyncRequest {

@@ -19,7 +19,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Unsupported`] on older servers.
+    /// [`Error::Unsupported`](crate::Error::Unsupported) on older servers.
     pub fn add_watch(&self, path: &str, mode: AddWatchMode, watcher: &Watcher) -> Reply<()> {
         let kind = match mode {
             AddWatchMode::Persistent => WatchKind::Persistent,
