@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::disk::{Disk, File, OpenMode};
 
 /// Runs all of it in `dir`, which must not exist yet.
-pub(crate) async fn check(disk: &dyn Disk, dir: &Path) {
+pub async fn check(disk: &dyn Disk, dir: &Path) {
     directories_are_made_and_listed(disk, &dir.join("directories")).await;
     open_modes_differ(disk, &dir.join("modes")).await;
     bytes_come_back(disk, &dir.join("bytes")).await;

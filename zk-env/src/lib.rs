@@ -12,12 +12,14 @@
 )]
 
 mod disk;
-#[cfg(test)]
-mod disk_contract;
+#[cfg(any(test, feature = "disk-contract"))]
+#[cfg_attr(
+    not(test),
+    expect(clippy::unwrap_used, reason = "a test that others run")
+)]
+pub mod disk_contract;
 mod env;
 mod io_thread;
-#[cfg(feature = "memory")]
-pub mod memory;
 mod rng;
 mod task;
 mod time;
@@ -30,4 +32,5 @@ pub use env::{BoxFuture, BoxStream, Env, Listener, Stream, accept};
 pub use rng::EnvRng;
 pub use task::TaskHandle;
 pub use time::{Boot, Mono, Timer, sleep_until};
-pub use tokio_env::TokioEnv;
+pub use tokio_env::{TokioEnv, literal};
+pub use tokio_timer::TokioTimer;

@@ -120,7 +120,7 @@ impl Env for TokioEnv {
 }
 
 /// The address that `host` spells, in brackets or not.
-pub(crate) fn literal(host: &str) -> Option<IpAddr> {
+pub fn literal(host: &str) -> Option<IpAddr> {
     let bare = host
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));

@@ -13,7 +13,7 @@ use crate::time::{Mono, Timer};
 const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// A [`Timer`] over one `Sleep`, boxed once.
-pub(crate) struct TokioTimer {
+pub struct TokioTimer {
     /// The instant that [`Mono::ZERO`] stands for.
     origin: Instant,
     sleep: Pin<Box<Sleep>>,
@@ -24,7 +24,8 @@ pub(crate) struct TokioTimer {
 }
 
 impl TokioTimer {
-    pub(crate) fn new(origin: Instant) -> Self {
+    /// A timer that is never ready; `origin` is the instant of [`Mono::ZERO`].
+    pub fn new(origin: Instant) -> Self {
         Self {
             origin,
             sleep: Box::pin(unregistered()),

@@ -8,8 +8,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use zk_client::{Client, ConnectError, Error, SessionState, Watcher};
-use zk_env::memory::Network;
 use zk_env::{Env, sleep_until};
+use zk_sim::Sim;
 
 mod calls;
 mod honest;
@@ -39,7 +39,7 @@ pub(crate) fn check(input: &[u8]) {
 }
 
 async fn run(input: Vec<u8>) {
-    let net = Network::new(0);
+    let net = Sim::new(0);
     net.set_latency(Duration::from_millis(1), Duration::ZERO);
     let env = net.env("client");
     let _server = Server::start(&net.env("server"), input).await;

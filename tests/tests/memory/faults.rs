@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use zk_client::{Client, SessionState};
-use zk_env::memory::Network;
 use zk_env::{Env, EnvRng, sleep_until};
 use zk_server::Server;
+use zk_sim::Sim;
 
 use crate::scenario::{CLIENTS, Journal, SERVER};
 
@@ -18,7 +18,7 @@ const PEACE_MS: std::ops::Range<u64> = 200..600;
 
 /// Strikes one link after the other, and heals each.
 pub(crate) async fn strike(
-    net: &Network,
+    net: &Sim,
     server: &Server,
     clients: &[Client],
     env: &dyn Env,

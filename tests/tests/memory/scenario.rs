@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use zk_client::{Client, CreateMode};
 use zk_env::Env;
-use zk_env::memory::{Network, runtime};
 use zk_server::{Server, ServerConfig};
+use zk_sim::{Sim, runtime};
 
 use crate::faults;
 use crate::worker::{self, Tally};
@@ -72,7 +72,7 @@ pub(crate) fn run(seed: u64) -> Run {
 }
 
 async fn play(seed: u64) -> Run {
-    let net = Network::new(seed);
+    let net = Sim::new(seed);
     net.set_latency(LATENCY, LATENCY);
     let env = net.env("stage");
     let journal = Journal::new(Arc::clone(&env));
@@ -109,7 +109,7 @@ async fn play(seed: u64) -> Run {
     }
 }
 
-async fn start(net: &Network) -> Server {
+async fn start(net: &Sim) -> Server {
     let config = ServerConfig::embedded()
         .client_addr("0.0.0.0:2181".parse().expect("an address"))
         .max_session_timeout(SESSION_TIMEOUT)
@@ -119,7 +119,7 @@ async fn start(net: &Network) -> Server {
     server.start().await.expect("a free port")
 }
 
-async fn connect(net: &Network, name: &str) -> Client {
+async fn connect(net: &Sim, name: &str) -> Client {
     let client = Client::builder(&format!("{SERVER}:2181"))
         .env(net.env(name))
         .session_timeout(SESSION_TIMEOUT)

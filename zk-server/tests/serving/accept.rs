@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
-use zk_env::memory::Network;
 use zk_env::{Boot, BoxFuture, BoxStream, Disk, Env, EnvRng, Listener, Mono, TaskHandle, Timer};
 use zk_server::Server;
+use zk_sim::Sim;
 
 use crate::raw::World;
 
@@ -93,7 +93,7 @@ impl Env for NoDescriptors {
 
 #[tokio::test(start_paused = true)]
 async fn failing_accepts_are_retried_without_spinning() {
-    let net = Network::new(7);
+    let net = Sim::new(7);
     let attempts = Arc::new(AtomicU32::new(0));
     let env = NoDescriptors {
         inner: net.env("server"),

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use zk_env::memory::Network;
 use zk_env::{BoxStream, Env, Mono, sleep_until};
 use zk_proto::data::open_acl;
 use zk_proto::record::{
@@ -19,10 +18,11 @@ use zk_proto::{
     RequestHeader, SessionId, Xid, Zxid, encode_frame,
 };
 use zk_server::{Server, ServerConfig, ServerConfigBuilder};
+use zk_sim::Sim;
 
 /// A server on a host of its own.
 pub(crate) struct World {
-    pub(crate) net: Network,
+    pub(crate) net: Sim,
     pub(crate) server: Server,
 }
 
@@ -33,7 +33,7 @@ impl World {
     }
 
     pub(crate) async fn with(config: ServerConfigBuilder) -> Self {
-        let net = Network::new(7);
+        let net = Sim::new(7);
         let any_address = SocketAddr::from(([0, 0, 0, 0], 2181));
         let config = config.client_addr(any_address).build().unwrap();
         let server = Server::builder().config(config).env(net.env("server"));

@@ -7,19 +7,19 @@ use std::task::Waker;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::world::HostId;
+use crate::world::HostId;
 
 /// An end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Side {
+pub(crate) enum Side {
     Connector,
     Acceptor,
 }
 
 impl Side {
-    pub(super) const BOTH: [Self; 2] = [Self::Connector, Self::Acceptor];
+    pub(crate) const BOTH: [Self; 2] = [Self::Connector, Self::Acceptor];
 
-    pub(super) fn peer(self) -> Self {
+    pub(crate) fn peer(self) -> Self {
         match self {
             Self::Connector => Self::Acceptor,
             Self::Acceptor => Self::Connector,
@@ -29,7 +29,7 @@ impl Side {
 
 /// What travels, in TCP's words.
 #[derive(Debug)]
-pub(super) enum Payload {
+pub(crate) enum Payload {
     Syn,
     SynAck,
     Bytes(Bytes),
@@ -39,7 +39,7 @@ pub(super) enum Payload {
 
 impl Payload {
     /// A number per kind, for the trace.
-    pub(super) fn kind(&self) -> u64 {
+    pub(crate) fn kind(&self) -> u64 {
         match self {
             Self::Syn => 0,
             Self::SynAck => 1,
@@ -49,7 +49,7 @@ impl Payload {
         }
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Bytes(bytes) => bytes,
             Self::Syn | Self::SynAck | Self::Fin | Self::Reset => &[],
@@ -59,37 +59,37 @@ impl Payload {
 
 /// A payload under way.
 #[derive(Debug)]
-pub(super) struct Segment {
-    pub(super) due: Instant,
+pub(crate) struct Segment {
+    pub(crate) due: Instant,
     /// Breaks ties between segments due at the same time, in sending order.
-    pub(super) seq: u64,
-    pub(super) payload: Payload,
+    pub(crate) seq: u64,
+    pub(crate) payload: Payload,
 }
 
 /// How a direction ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     Fin,
     Reset,
 }
 
 /// What flows from one end to the other.
 #[derive(Debug)]
-pub(super) struct Direction {
+pub(crate) struct Direction {
     /// In sending order, which is the order of arrival too.
-    pub(super) in_flight: VecDeque<Segment>,
+    pub(crate) in_flight: VecDeque<Segment>,
     /// Nothing sent later arrives before this.
-    pub(super) last_due: Instant,
+    pub(crate) last_due: Instant,
     /// Arrived, not yet read.
-    pub(super) received: VecDeque<Bytes>,
+    pub(crate) received: VecDeque<Bytes>,
     /// Bytes sent and not yet read; what the window bounds.
-    pub(super) unread: usize,
+    pub(crate) unread: usize,
     /// What the writer has sent as its last.
-    pub(super) sent_end: Option<Ending>,
+    pub(crate) sent_end: Option<Ending>,
     /// What the reader meets behind the received bytes.
-    pub(super) end: Option<Ending>,
-    pub(super) reader: Option<Waker>,
-    pub(super) writer: Option<Waker>,
+    pub(crate) end: Option<Ending>,
+    pub(crate) reader: Option<Waker>,
+    pub(crate) writer: Option<Waker>,
 }
 
 impl Direction {
@@ -107,14 +107,14 @@ impl Direction {
     }
 
     /// Forgets what is in flight and what was not read.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.in_flight.clear();
         self.received.clear();
         self.unread = 0;
     }
 
     /// Moves received bytes into `room`; how many.
-    pub(super) fn read(&mut self, room: &mut tokio::io::ReadBuf<'_>) -> usize {
+    pub(crate) fn read(&mut self, room: &mut tokio::io::ReadBuf<'_>) -> usize {
         let before = room.filled().len();
         while let Some(chunk) = self.received.front_mut() {
             let len = chunk.len().min(room.remaining());
@@ -132,7 +132,7 @@ impl Direction {
 
 /// Whether an end has a stream that reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Presence {
+pub(crate) enum Presence {
     /// The connection has not reached a listener.
     Absent,
     /// In a listener's queue, or in use.
@@ -142,16 +142,16 @@ pub(super) enum Presence {
 }
 
 #[derive(Debug)]
-pub(super) struct End {
-    pub(super) host: HostId,
-    pub(super) address: SocketAddr,
-    pub(super) presence: Presence,
+pub(crate) struct End {
+    pub(crate) host: HostId,
+    pub(crate) address: SocketAddr,
+    pub(crate) presence: Presence,
     /// The peer's reset has arrived: nothing can be sent any more.
-    pub(super) broken: bool,
+    pub(crate) broken: bool,
 }
 
 impl End {
-    pub(super) fn new(host: HostId, address: SocketAddr, presence: Presence) -> Self {
+    pub(crate) fn new(host: HostId, address: SocketAddr, presence: Presence) -> Self {
         Self {
             host,
             address,
@@ -162,17 +162,17 @@ impl End {
 }
 
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     connector: End,
     acceptor: End,
     to_acceptor: Direction,
     to_connector: Direction,
     /// The acceptor's answer has arrived at the connector.
-    pub(super) established: bool,
+    pub(crate) established: bool,
 }
 
 impl Connection {
-    pub(super) fn new(connector: End, acceptor: End, now: Instant) -> Self {
+    pub(crate) fn new(connector: End, acceptor: End, now: Instant) -> Self {
         Self {
             connector,
             acceptor,
@@ -182,14 +182,14 @@ impl Connection {
         }
     }
 
-    pub(super) fn end(&self, side: Side) -> &End {
+    pub(crate) fn end(&self, side: Side) -> &End {
         match side {
             Side::Connector => &self.connector,
             Side::Acceptor => &self.acceptor,
         }
     }
 
-    pub(super) fn end_mut(&mut self, side: Side) -> &mut End {
+    pub(crate) fn end_mut(&mut self, side: Side) -> &mut End {
         match side {
             Side::Connector => &mut self.connector,
             Side::Acceptor => &mut self.acceptor,
@@ -197,12 +197,12 @@ impl Connection {
     }
 
     /// The hosts of `from` and of its peer.
-    pub(super) fn hosts(&self, from: Side) -> (HostId, HostId) {
+    pub(crate) fn hosts(&self, from: Side) -> (HostId, HostId) {
         (self.end(from).host, self.end(from.peer()).host)
     }
 
     /// What `side` sends.
-    pub(super) fn sent_by(&mut self, side: Side) -> &mut Direction {
+    pub(crate) fn sent_by(&mut self, side: Side) -> &mut Direction {
         match side {
             Side::Connector => &mut self.to_acceptor,
             Side::Acceptor => &mut self.to_connector,
@@ -210,11 +210,11 @@ impl Connection {
     }
 
     /// What `side` reads.
-    pub(super) fn read_by(&mut self, side: Side) -> &mut Direction {
+    pub(crate) fn read_by(&mut self, side: Side) -> &mut Direction {
         self.sent_by(side.peer())
     }
 
-    pub(super) fn joins(&self, a: HostId, b: HostId) -> bool {
+    pub(crate) fn joins(&self, a: HostId, b: HostId) -> bool {
         let ends = (self.connector.host, self.acceptor.host);
         ends == (a, b) || ends == (b, a)
     }

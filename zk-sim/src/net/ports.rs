@@ -6,17 +6,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::{Poll, Waker};
 
 use super::connection::{Connection, End, Ending, Payload, Presence, Side};
-use super::world::{Backlog, ConnectionId, HostId, World};
+use crate::world::{Backlog, ConnectionId, HostId, World};
 
 /// The first port given to those who do not choose, as on Linux.
-pub(super) const FIRST: u16 = 32_768;
+pub(crate) const FIRST: u16 = 32_768;
 
 /// Connections that may wait to be accepted; those above it are refused.
 const BACKLOG: usize = 128;
 
 impl World {
     /// Starts to listen; the address with the port chosen.
-    pub(super) fn bind(&mut self, host: HostId, address: SocketAddr) -> io::Result<SocketAddr> {
+    pub(crate) fn bind(&mut self, host: HostId, address: SocketAddr) -> io::Result<SocketAddr> {
         let ip = address.ip();
         if !ip.is_unspecified() && self.host_at(host, ip) != Some(host) {
             let message = format!("{ip} is not an address of this host");
@@ -40,7 +40,7 @@ impl World {
     }
 
     /// Stops to listen; those not yet accepted find their connection closed.
-    pub(super) fn unbind(&mut self, host: HostId, port: u16) {
+    pub(crate) fn unbind(&mut self, host: HostId, port: u16) {
         if let Some(backlog) = self.listeners.remove(&(host, port)) {
             for id in backlog.waiting {
                 self.close(id, Side::Acceptor);
@@ -48,7 +48,7 @@ impl World {
         }
     }
 
-    pub(super) fn poll_accept(
+    pub(crate) fn poll_accept(
         &mut self,
         host: HostId,
         port: u16,
@@ -66,7 +66,7 @@ impl World {
     }
 
     /// Sends the first segment of a new connection from `host` to `address`.
-    pub(super) fn dial(&mut self, host: HostId, address: SocketAddr) -> io::Result<ConnectionId> {
+    pub(crate) fn dial(&mut self, host: HostId, address: SocketAddr) -> io::Result<ConnectionId> {
         let Some(target) = self.host_at(host, address.ip()) else {
             let message = format!("no host has the address {}", address.ip());
             return Err(io::Error::new(io::ErrorKind::HostUnreachable, message));
@@ -97,7 +97,7 @@ impl World {
     }
 
     /// The first segment has arrived: into the listener's queue, or refused.
-    pub(super) fn knock(&mut self, id: ConnectionId) {
+    pub(crate) fn knock(&mut self, id: ConnectionId) {
         let end = self.connection(id).end(Side::Acceptor);
         let (host, address) = (end.host, end.address);
         let backlog = self
@@ -117,7 +117,7 @@ impl World {
     }
 
     /// Whether the dialled connection stands.
-    pub(super) fn poll_established(
+    pub(crate) fn poll_established(
         &mut self,
         id: ConnectionId,
         waker: &Waker,

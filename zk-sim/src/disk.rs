@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use crate::disk::{Disk, File, OpenMode};
-use crate::env::BoxFuture;
+use zk_env::BoxFuture;
+use zk_env::{Disk, File, OpenMode};
 
 type Contents = Arc<Mutex<Vec<u8>>>;
 
@@ -17,7 +17,7 @@ type Contents = Arc<Mutex<Vec<u8>>>;
 /// since nothing here can be lost. What a crash does to unsynced data is not
 /// its subject. Space has no bound but the test's own memory.
 #[derive(Debug, Default)]
-pub(super) struct MemoryDisk(Arc<Mutex<Tree>>);
+pub(crate) struct SimDisk(Arc<Mutex<Tree>>);
 
 /// Paths are kept from the root on, without `.` and `..`.
 #[derive(Debug, Default)]
@@ -43,7 +43,7 @@ fn normal(path: &Path) -> PathBuf {
     parts
 }
 
-impl MemoryDisk {
+impl SimDisk {
     /// Runs `work` at the first poll.
     fn run<T: Send + 'static>(
         &self,
@@ -54,11 +54,11 @@ impl MemoryDisk {
     }
 }
 
-impl Disk for MemoryDisk {
+impl Disk for SimDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> BoxFuture<io::Result<Box<dyn File>>> {
         let path = normal(path);
         self.run(move |tree| {
-            let file = MemoryFile(tree.open(path, mode)?);
+            let file = SimFile(tree.open(path, mode)?);
             Ok(Box::new(file) as Box<dyn File>)
         })
     }
@@ -176,9 +176,9 @@ fn error(kind: io::ErrorKind, path: &Path) -> io::Error {
 }
 
 #[derive(Debug)]
-struct MemoryFile(Contents);
+struct SimFile(Contents);
 
-impl MemoryFile {
+impl SimFile {
     /// Runs `work` at the first poll.
     fn run<T: Send + 'static>(
         &self,
@@ -189,7 +189,7 @@ impl MemoryFile {
     }
 }
 
-impl File for MemoryFile {
+impl File for SimFile {
     fn append(&self, bytes: Bytes) -> BoxFuture<io::Result<()>> {
         self.run(move |contents| {
             contents.extend_from_slice(&bytes);
@@ -244,16 +244,16 @@ fn too_large() -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk_contract;
+    use zk_env::disk_contract;
 
     #[tokio::test]
     async fn the_disk_keeps_its_contract() {
-        disk_contract::check(&MemoryDisk::default(), Path::new("/data/version-2")).await;
+        disk_contract::check(&SimDisk::default(), Path::new("/data/version-2")).await;
     }
 
     #[tokio::test]
     async fn relative_paths_start_at_the_root() {
-        let disk = MemoryDisk::default();
+        let disk = SimDisk::default();
         disk.create_dir_all(Path::new("a/./b/../c")).await.unwrap();
         assert_eq!(disk.list(Path::new("/a")).await.unwrap(), ["c"]);
         assert_eq!(disk.list(Path::new("")).await.unwrap(), ["a"]);
@@ -261,7 +261,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_is_no_directory_and_the_reverse() {
-        let disk = MemoryDisk::default();
+        let disk = SimDisk::default();
         let (dir, file) = (Path::new("dir"), Path::new("file"));
         disk.create_dir_all(dir).await.unwrap();
         disk.open(file, OpenMode::Create).await.unwrap();

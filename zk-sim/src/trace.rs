@@ -5,20 +5,20 @@ use std::time::Duration;
 
 /// FNV-1a with 64 bits: fixed for all time and the same on every machine.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Hash(u64);
+pub(crate) struct Hash(u64);
 
 impl Hash {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(0xcbf2_9ce4_8422_2325)
     }
 
     /// Takes in `bytes` and their number, so that neighbours cannot run together.
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
         self.raw(bytes);
     }
 
-    pub(super) fn number(&mut self, number: u64) {
+    pub(crate) fn number(&mut self, number: u64) {
         self.raw(&number.to_le_bytes());
     }
 
@@ -28,7 +28,7 @@ impl Hash {
         }
     }
 
-    pub(super) fn address(&mut self, address: SocketAddr) {
+    pub(crate) fn address(&mut self, address: SocketAddr) {
         match address.ip() {
             IpAddr::V4(ip) => self.bytes(&ip.octets()),
             IpAddr::V6(ip) => self.bytes(&ip.octets()),
@@ -36,18 +36,18 @@ impl Hash {
         self.number(u64::from(address.port()));
     }
 
-    pub(super) fn time(&mut self, since_origin: Duration) {
+    pub(crate) fn time(&mut self, since_origin: Duration) {
         self.number(since_origin.as_secs());
         self.number(u64::from(since_origin.subsec_nanos()));
     }
 
-    pub(super) fn value(self) -> u64 {
+    pub(crate) fn value(self) -> u64 {
         self.0
     }
 }
 
 /// The seed of the stream that `parts` name under `seed`.
-pub(super) fn derive(seed: u64, parts: &[&str]) -> u64 {
+pub(crate) fn derive(seed: u64, parts: &[&str]) -> u64 {
     let mut hash = Hash::new();
     hash.number(seed);
     for part in parts {

@@ -1,4 +1,4 @@
-//! The environment of one host in the network.
+//! The environment of one host in the sim.
 
 use std::fmt;
 use std::io;
@@ -6,37 +6,37 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::Network;
-use super::disk::MemoryDisk;
-use super::stream::{MemoryListener, MemoryStream};
-use super::trace::derive;
-use super::world::{HostId, World};
-use crate::disk::Disk;
-use crate::env::{BoxFuture, BoxStream, Env, Listener};
-use crate::rng::EnvRng;
-use crate::task::TaskHandle;
-use crate::time::{Boot, Mono, Timer};
-use crate::tokio_env::literal;
-use crate::tokio_timer::TokioTimer;
+use crate::Sim;
+use crate::disk::SimDisk;
+use crate::net::stream::{SimListener, SimStream};
+use crate::trace::derive;
+use crate::world::{HostId, World};
+use zk_env::Disk;
+use zk_env::EnvRng;
+use zk_env::TaskHandle;
+use zk_env::TokioTimer;
+use zk_env::literal;
+use zk_env::{Boot, Mono, Timer};
+use zk_env::{BoxFuture, BoxStream, Env, Listener};
 
 /// What the wall clock shows when the network is made: 2020-01-01 00:00 UTC.
 const WALL_ORIGIN: Duration = Duration::from_secs(1_577_836_800);
 
-pub(super) struct MemoryEnv {
-    network: Network,
+pub(crate) struct SimEnv {
+    sim: Sim,
     id: HostId,
     name: String,
-    disk: Arc<MemoryDisk>,
+    disk: Arc<SimDisk>,
 }
 
-impl MemoryEnv {
-    pub(super) fn new(network: Network, name: &str) -> Self {
-        let (id, disk) = network.with(|world| {
+impl SimEnv {
+    pub(crate) fn new(sim: Sim, name: &str) -> Self {
+        let (id, disk) = sim.with(|world| {
             let id = world.host(name);
             (id, Arc::clone(&world.host_mut(id).disk))
         });
         Self {
-            network,
+            sim,
             id,
             name: name.to_owned(),
             disk,
@@ -44,35 +44,35 @@ impl MemoryEnv {
     }
 
     fn since_origin(&self) -> Duration {
-        self.network.with(|world| world.since_origin())
+        self.sim.with(|world| world.since_origin())
     }
 }
 
-impl fmt::Debug for MemoryEnv {
+impl fmt::Debug for SimEnv {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("MemoryEnv").field(&self.name).finish()
+        f.debug_tuple("SimEnv").field(&self.name).finish()
     }
 }
 
-impl Env for MemoryEnv {
+impl Env for SimEnv {
     fn connect(&self, addr: SocketAddr) -> BoxFuture<io::Result<BoxStream>> {
-        let dialled = MemoryStream::connect(self.network.clone(), self.id, addr);
+        let dialled = SimStream::connect(self.sim.clone(), self.id, addr);
         Box::pin(async move { Ok(Box::new(dialled.await?) as BoxStream) })
     }
 
     fn bind(&self, addr: SocketAddr) -> BoxFuture<io::Result<Box<dyn Listener>>> {
-        let (network, id) = (self.network.clone(), self.id);
+        let (sim, id) = (self.sim.clone(), self.id);
         Box::pin(async move {
-            let listener = MemoryListener::bind(network, id, addr)?;
+            let listener = SimListener::bind(sim, id, addr)?;
             Ok(Box::new(listener) as Box<dyn Listener>)
         })
     }
 
     fn resolve(&self, host: &str, port: u16) -> BoxFuture<io::Result<Vec<SocketAddr>>> {
-        let network = self.network.clone();
+        let sim = self.sim.clone();
         let host = host.to_owned();
         Box::pin(async move {
-            let ip = network.with(|world| lookup(world, &host))?;
+            let ip = sim.with(|world| lookup(world, &host))?;
             Ok(vec![SocketAddr::new(ip, port)])
         })
     }
@@ -82,7 +82,7 @@ impl Env for MemoryEnv {
     }
 
     fn timer(&self) -> Box<dyn Timer> {
-        Box::new(TokioTimer::new(self.network.origin()))
+        Box::new(TokioTimer::new(self.sim.origin()))
     }
 
     fn now(&self) -> Mono {
@@ -98,7 +98,7 @@ impl Env for MemoryEnv {
     }
 
     fn rng(&self, name: &str) -> EnvRng {
-        let seed = self.network.with(|world| world.seed);
+        let seed = self.sim.with(|world| world.seed);
         EnvRng::from_seed(derive(seed, &["host", &self.name, name]))
     }
 

@@ -7,19 +7,19 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::{Instant, Sleep};
 
-use super::Shared;
+use crate::sim::Shared;
 
 /// Visits the network whenever something is due; the visit itself delivers.
 /// Ends when the network is gone.
-pub(super) struct Pump {
-    network: Weak<Shared>,
+pub(crate) struct Pump {
+    sim: Weak<Shared>,
     sleep: Pin<Box<Sleep>>,
 }
 
 impl Pump {
-    pub(super) fn new(network: Weak<Shared>) -> Self {
+    pub(crate) fn new(sim: Weak<Shared>) -> Self {
         let sleep = Box::pin(tokio::time::sleep_until(Instant::now()));
-        Self { network, sleep }
+        Self { sim, sleep }
     }
 }
 
@@ -28,10 +28,10 @@ impl Future for Pump {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let Some(network) = self.network.upgrade() else {
+            let Some(sim) = self.sim.upgrade() else {
                 return Poll::Ready(());
             };
-            let Some(due) = network.with(|world| world.next_due(cx.waker())) else {
+            let Some(due) = sim.with(|world| world.next_due(cx.waker())) else {
                 return Poll::Pending;
             };
             self.sleep.as_mut().reset(due);

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Network, runtime};
-use crate::env::{BoxStream, Env, Listener, accept};
+use crate::{Sim, runtime};
+use zk_env::{BoxStream, Env, Listener, accept};
 
 const PORT: u16 = 2181;
 
@@ -29,7 +29,7 @@ fn run<T>(seed: u64, test: impl Future<Output = T>) -> T {
 
 /// A client, and a server that listens.
 struct Pair {
-    net: Network,
+    net: Sim,
     client: Arc<dyn Env>,
     server: Arc<dyn Env>,
     listener: Box<dyn Listener>,
@@ -38,7 +38,7 @@ struct Pair {
 
 impl Pair {
     async fn new(seed: u64) -> Self {
-        let net = Network::new(seed);
+        let net = Sim::new(seed);
         let (client, server) = (net.env("client"), net.env("server"));
         let anywhere = SocketAddr::from(([0, 0, 0, 0], PORT));
         let listener = server.bind(anywhere).await.unwrap();

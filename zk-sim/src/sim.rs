@@ -2,10 +2,10 @@
 //! unchanged in one runtime whose clock jumps.
 //!
 //! ```
-//! use zk_env::memory::{Network, runtime};
+//! use zk_sim::{Sim, runtime};
 //! # fn main() -> std::io::Result<()> {
 //! runtime(7)?.block_on(async {
-//!     let net = Network::new(7);
+//!     let net = Sim::new(7);
 //!     let (server, client) = (net.env("server"), net.env("client"));
 //!     let listener = server.bind("0.0.0.0:2181".parse().unwrap()).await?;
 //!     let address = client.resolve("server", 2181).await?[0];
@@ -32,20 +32,7 @@
 //! boot and wall clock of all hosts agree.
 //!
 //! *Determinism.* Within one [`runtime`], everything depends on the seed and on
-//! what the test does; [`Network::trace`] lets two runs be compared.
-
-mod connection;
-mod disk;
-mod host;
-mod links;
-mod ports;
-mod pump;
-mod stream;
-#[cfg(test)]
-mod tests;
-mod trace;
-mod traffic;
-mod world;
+//! what the test does; [`Sim::trace`] lets two runs be compared.
 
 use std::fmt;
 use std::io;
@@ -56,13 +43,14 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::env::Env;
-use host::MemoryEnv;
-use links::Latency;
-use pump::Pump;
-use world::World;
+use zk_env::Env;
 
-/// The window until [`Network::set_window`]: what Linux starts a receiver with.
+use crate::net::links::Latency;
+use crate::pump::Pump;
+use crate::sim_env::SimEnv;
+use crate::world::World;
+
+/// The window until [`Sim::set_window`]: what Linux starts a receiver with.
 const WINDOW: usize = 64 * 1024;
 
 /// A current-thread runtime with a paused clock, no real sockets, and tokio's
@@ -96,9 +84,9 @@ fn seed_choices(_builder: &mut tokio::runtime::Builder, _seed: u64) -> io::Resul
 /// The network; clones are the same one. Hosts come to be at the first mention
 /// of their name.
 #[derive(Clone)]
-pub struct Network(Arc<Shared>);
+pub struct Sim(Arc<Shared>);
 
-struct Shared {
+pub(crate) struct Shared {
     origin: Instant,
     world: Mutex<World>,
     /// The task that delivers at due times.
@@ -111,13 +99,13 @@ impl Drop for Shared {
     }
 }
 
-impl fmt::Debug for Network {
+impl fmt::Debug for Sim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Network").finish_non_exhaustive()
+        f.debug_struct("Sim").finish_non_exhaustive()
     }
 }
 
-impl Network {
+impl Sim {
     /// A network without hosts, whose clocks start now. Its one task ends with
     /// the last clone, environment and stream.
     ///
@@ -137,12 +125,12 @@ impl Network {
     /// The environment of the host called `name`. Every call gives the same
     /// host: address, disk and random streams.
     pub fn env(&self, name: &str) -> Arc<dyn Env> {
-        Arc::new(MemoryEnv::new(self.clone(), name))
+        Arc::new(SimEnv::new(self.clone(), name))
     }
 
     /// Lets segments between any two hosts travel for `base` and up to `jitter`
     /// more, from now on. The default is 1 ms each. Undoes
-    /// [`Network::set_latency_between`].
+    /// [`Sim::set_latency_between`].
     pub fn set_latency(&self, base: Duration, jitter: Duration) {
         self.with(|world| world.links.set_everywhere(Latency { base, jitter }));
     }
@@ -174,7 +162,7 @@ impl Network {
     /// Silences the link between `a` and `b`: nothing sent over it arrives and
     /// nobody is told, connects hang, writers wait once the window is full.
     /// Bytes are held, not lost: what TCP would retransmit, FIN included,
-    /// arrives after [`Network::heal`] and in order, and a connection whose ends
+    /// arrives after [`Sim::heal`] and in order, and a connection whose ends
     /// stayed open goes on.
     pub fn silence(&self, a: &str, b: &str) {
         self.with(|world| {
@@ -204,18 +192,18 @@ impl Network {
         self.with(|world| world.deliveries)
     }
 
-    fn origin(&self) -> Instant {
+    pub(crate) fn origin(&self) -> Instant {
         self.0.origin
     }
 
-    fn with<R>(&self, visit: impl FnOnce(&mut World) -> R) -> R {
+    pub(crate) fn with<R>(&self, visit: impl FnOnce(&mut World) -> R) -> R {
         self.0.with(visit)
     }
 }
 
 impl Shared {
     /// Delivers what is due, then runs `visit`, then wakes whom either concerned.
-    fn with<R>(&self, visit: impl FnOnce(&mut World) -> R) -> R {
+    pub(crate) fn with<R>(&self, visit: impl FnOnce(&mut World) -> R) -> R {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         // Outside the runtime only the machine's clock could be read, which
         // would let chance deliver; there the network stands still.

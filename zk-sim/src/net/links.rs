@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::connection::{Connection, Ending, Side};
-use super::trace::derive;
-use super::world::{ConnectionId, HostId, World};
-use crate::rng::EnvRng;
+use crate::trace::derive;
+use crate::world::{ConnectionId, HostId, World};
+use zk_env::EnvRng;
 
 /// How long a segment travels: `base`, and up to `jitter` more.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Latency {
-    pub(super) base: Duration,
-    pub(super) jitter: Duration,
+pub(crate) struct Latency {
+    pub(crate) base: Duration,
+    pub(crate) jitter: Duration,
 }
 
 impl Latency {
-    pub(super) const DEFAULT: Self = Self {
+    pub(crate) const DEFAULT: Self = Self {
         base: Duration::from_millis(1),
         jitter: Duration::from_millis(1),
     };
@@ -34,7 +34,7 @@ fn pair(a: HostId, b: HostId) -> (HostId, HostId) {
 }
 
 #[derive(Debug)]
-pub(super) struct Links {
+pub(crate) struct Links {
     seed: u64,
     everywhere: Latency,
     latencies: BTreeMap<(HostId, HostId), Latency>,
@@ -44,7 +44,7 @@ pub(super) struct Links {
 }
 
 impl Links {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self {
             seed,
             everywhere: Latency::DEFAULT,
@@ -54,17 +54,17 @@ impl Links {
         }
     }
 
-    pub(super) fn set_everywhere(&mut self, latency: Latency) {
+    pub(crate) fn set_everywhere(&mut self, latency: Latency) {
         self.everywhere = latency;
         self.latencies.clear();
     }
 
-    pub(super) fn set_between(&mut self, a: HostId, b: HostId, latency: Latency) {
+    pub(crate) fn set_between(&mut self, a: HostId, b: HostId, latency: Latency) {
         self.latencies.insert(pair(a, b), latency);
     }
 
     /// How long the next segment takes; none within a host.
-    pub(super) fn draw(&mut self, from: HostId, to: HostId) -> Duration {
+    pub(crate) fn draw(&mut self, from: HostId, to: HostId) -> Duration {
         if from == to {
             return Duration::ZERO;
         }
@@ -78,18 +78,18 @@ impl Links {
         latency.base + latency.jitter.mul_f64(jitter.fraction())
     }
 
-    pub(super) fn is_silent(&self, a: HostId, b: HostId) -> bool {
+    pub(crate) fn is_silent(&self, a: HostId, b: HostId) -> bool {
         self.faults.get(&pair(a, b)) == Some(&Fault::Silent)
     }
 
-    pub(super) fn is_cut(&self, a: HostId, b: HostId) -> bool {
+    pub(crate) fn is_cut(&self, a: HostId, b: HostId) -> bool {
         self.faults.get(&pair(a, b)) == Some(&Fault::Cut)
     }
 }
 
 impl World {
     /// Resets every connection between `a` and `b` at once, at both ends.
-    pub(super) fn cut(&mut self, a: HostId, b: HostId) {
+    pub(crate) fn cut(&mut self, a: HostId, b: HostId) {
         self.links.faults.insert(pair(a, b), Fault::Cut);
         for (id, from) in self.directions(a, b) {
             self.hold(id, from);
@@ -105,7 +105,7 @@ impl World {
     }
 
     /// Holds what is in flight between `a` and `b`, and what will be sent.
-    pub(super) fn silence(&mut self, a: HostId, b: HostId) {
+    pub(crate) fn silence(&mut self, a: HostId, b: HostId) {
         self.links.faults.insert(pair(a, b), Fault::Silent);
         for (id, from) in self.directions(a, b) {
             self.hold(id, from);
@@ -113,7 +113,7 @@ impl World {
     }
 
     /// Ends a fault; what a silent link held travels from now on.
-    pub(super) fn heal(&mut self, a: HostId, b: HostId) {
+    pub(crate) fn heal(&mut self, a: HostId, b: HostId) {
         if self.links.faults.remove(&pair(a, b)) == Some(Fault::Silent) {
             for (id, from) in self.directions(a, b) {
                 self.resend(id, from);

@@ -7,10 +7,10 @@ use bytes::Bytes;
 use tokio::io::ReadBuf;
 
 use super::connection::{Ending, Payload, Presence, Side};
-use super::world::{ConnectionId, World};
+use crate::world::{ConnectionId, World};
 
 impl World {
-    pub(super) fn poll_read(
+    pub(crate) fn poll_read(
         &mut self,
         id: ConnectionId,
         side: Side,
@@ -36,7 +36,7 @@ impl World {
         }
     }
 
-    pub(super) fn poll_write(
+    pub(crate) fn poll_write(
         &mut self,
         id: ConnectionId,
         side: Side,
@@ -67,7 +67,7 @@ impl World {
     }
 
     /// Changes the window; writers that wait look again.
-    pub(super) fn set_window(&mut self, bytes: usize) {
+    pub(crate) fn set_window(&mut self, bytes: usize) {
         self.window = bytes;
         for connection in self.connections.values_mut() {
             for side in Side::BOTH {
@@ -85,7 +85,7 @@ impl World {
     }
 
     /// Ends what `side` sends; what was written before still arrives.
-    pub(super) fn shutdown(&mut self, id: ConnectionId, side: Side) {
+    pub(crate) fn shutdown(&mut self, id: ConnectionId, side: Side) {
         let connection = self.connection(id);
         if connection.end(side).broken || connection.sent_by(side).sent_end.is_some() {
             return;
@@ -95,7 +95,7 @@ impl World {
     }
 
     /// The stream of `side` was dropped.
-    pub(super) fn close(&mut self, id: ConnectionId, side: Side) {
+    pub(crate) fn close(&mut self, id: ConnectionId, side: Side) {
         let connection = self.connection(id);
         connection.end_mut(side).presence = Presence::Gone;
         if connection.end(side.peer()).presence != Presence::Open {

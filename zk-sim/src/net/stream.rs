@@ -7,37 +7,33 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::Network;
 use super::connection::Side;
-use super::world::{ConnectionId, HostId};
-use crate::env::{BoxStream, Listener};
+use crate::Sim;
+use crate::world::{ConnectionId, HostId};
+use zk_env::{BoxStream, Listener};
 
 /// One end of a connection. Dropping it sends what was written, then a FIN.
 #[derive(Debug)]
-pub(super) struct MemoryStream {
-    network: Network,
+pub(crate) struct SimStream {
+    sim: Sim,
     id: ConnectionId,
     side: Side,
 }
 
-impl MemoryStream {
+impl SimStream {
     /// Connects `host` to `address`.
     ///
     /// Cancel safe: dropped halfway, the peer sees nothing or a closed connection.
-    pub(super) async fn connect(
-        network: Network,
-        host: HostId,
-        address: SocketAddr,
-    ) -> io::Result<Self> {
-        let id = network.with(|world| world.dial(host, address))?;
+    pub(crate) async fn connect(sim: Sim, host: HostId, address: SocketAddr) -> io::Result<Self> {
+        let id = sim.with(|world| world.dial(host, address))?;
         let stream = Self {
-            network,
+            sim,
             id,
             side: Side::Connector,
         };
         std::future::poll_fn(|cx| {
             stream
-                .network
+                .sim
                 .with(|world| world.poll_established(id, cx.waker()))
         })
         .await?;
@@ -45,24 +41,24 @@ impl MemoryStream {
     }
 }
 
-impl AsyncRead for MemoryStream {
+impl AsyncRead for SimStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         room: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.network
+        self.sim
             .with(|world| world.poll_read(self.id, self.side, room, cx.waker()))
     }
 }
 
-impl AsyncWrite for MemoryStream {
+impl AsyncWrite for SimStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.network
+        self.sim
             .with(|world| world.poll_write(self.id, self.side, bytes, cx.waker()))
     }
 
@@ -72,49 +68,44 @@ impl AsyncWrite for MemoryStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.network
-            .with(|world| world.shutdown(self.id, self.side));
+        self.sim.with(|world| world.shutdown(self.id, self.side));
         Poll::Ready(Ok(()))
     }
 }
 
-impl Drop for MemoryStream {
+impl Drop for SimStream {
     fn drop(&mut self) {
-        self.network.with(|world| world.close(self.id, self.side));
+        self.sim.with(|world| world.close(self.id, self.side));
     }
 }
 
 /// A bound port. Dropping it closes the connections that wait to be accepted.
 #[derive(Debug)]
-pub(super) struct MemoryListener {
-    network: Network,
+pub(crate) struct SimListener {
+    sim: Sim,
     host: HostId,
     address: SocketAddr,
 }
 
-impl MemoryListener {
-    pub(super) fn bind(network: Network, host: HostId, address: SocketAddr) -> io::Result<Self> {
-        let address = network.with(|world| world.bind(host, address))?;
-        Ok(Self {
-            network,
-            host,
-            address,
-        })
+impl SimListener {
+    pub(crate) fn bind(sim: Sim, host: HostId, address: SocketAddr) -> io::Result<Self> {
+        let address = sim.with(|world| world.bind(host, address))?;
+        Ok(Self { sim, host, address })
     }
 }
 
-impl Listener for MemoryListener {
+impl Listener for SimListener {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.address)
     }
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(BoxStream, SocketAddr)>> {
         let (host, port) = (self.host, self.address.port());
-        self.network
+        self.sim
             .with(|world| world.poll_accept(host, port, cx.waker()))
             .map(|(id, peer)| {
-                let stream = MemoryStream {
-                    network: self.network.clone(),
+                let stream = SimStream {
+                    sim: self.sim.clone(),
                     id,
                     side: Side::Acceptor,
                 };
@@ -123,9 +114,9 @@ impl Listener for MemoryListener {
     }
 }
 
-impl Drop for MemoryListener {
+impl Drop for SimListener {
     fn drop(&mut self) {
-        self.network
+        self.sim
             .with(|world| world.unbind(self.host, self.address.port()));
     }
 }

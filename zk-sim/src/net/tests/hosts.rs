@@ -1,5 +1,5 @@
 use super::*;
-use crate::disk::OpenMode;
+use zk_env::OpenMode;
 
 fn first(env: &dyn Env, name: &str) -> u64 {
     env.rng(name).next_u64()
@@ -26,14 +26,14 @@ fn names_resolve_and_literals_answer_themselves() {
 #[test]
 fn random_streams_belong_to_seed_host_and_name() {
     run(1, async {
-        let net = Network::new(1);
+        let net = Sim::new(1);
         let a = first(&*net.env("a"), "task");
         assert_ne!(a, first(&*net.env("b"), "task"));
         assert_ne!(a, first(&*net.env("a"), "other"));
-        assert_ne!(a, first(&*Network::new(2).env("a"), "task"));
+        assert_ne!(a, first(&*Sim::new(2).env("a"), "task"));
         // Other hosts and other draws before it do not matter.
         assert_eq!(a, first(&*net.env("a"), "task"));
-        let another = Network::new(1);
+        let another = Sim::new(1);
         first(&*another.env("b"), "task");
         assert_eq!(a, first(&*another.env("a"), "task"));
     });
@@ -42,7 +42,7 @@ fn random_streams_belong_to_seed_host_and_name() {
 #[test]
 fn a_host_keeps_its_disk_and_address() {
     run(1, async {
-        let net = Network::new(1);
+        let net = Sim::new(1);
         let path = std::path::Path::new("/myid");
         let disk = net.env("a").disk();
         disk.open(path, OpenMode::CreateNew).await.unwrap();

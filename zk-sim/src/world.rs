@@ -9,33 +9,33 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connection::{Connection, Ending, Payload, Presence, Segment, Side};
-use super::disk::MemoryDisk;
-use super::links::Links;
-use super::trace::Hash;
+use crate::disk::SimDisk;
+use crate::net::connection::{Connection, Ending, Payload, Presence, Segment, Side};
+use crate::net::links::Links;
+use crate::trace::Hash;
 
 /// A host, in the order in which hosts were first named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct HostId(pub(super) u16);
+pub(crate) struct HostId(pub(crate) u16);
 
 /// A connection, in the order in which they were dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ConnectionId(pub(super) u64);
+pub(crate) struct ConnectionId(pub(crate) u64);
 
 #[derive(Debug)]
-pub(super) struct Host {
-    pub(super) ip: IpAddr,
-    pub(super) disk: Arc<MemoryDisk>,
+pub(crate) struct Host {
+    pub(crate) ip: IpAddr,
+    pub(crate) disk: Arc<SimDisk>,
     /// The port to try next where the caller leaves the choice.
-    pub(super) next_port: u16,
+    pub(crate) next_port: u16,
 }
 
 /// A bound port and those who wait behind it.
 #[derive(Debug)]
-pub(super) struct Backlog {
-    pub(super) ip: IpAddr,
-    pub(super) waiting: VecDeque<ConnectionId>,
-    pub(super) waker: Option<Waker>,
+pub(crate) struct Backlog {
+    pub(crate) ip: IpAddr,
+    pub(crate) waiting: VecDeque<ConnectionId>,
+    pub(crate) waker: Option<Waker>,
 }
 
 /// A segment to be delivered; ordered by time, then by sending.
@@ -48,31 +48,31 @@ struct Flight {
 }
 
 #[derive(Debug)]
-pub(super) struct World {
-    pub(super) seed: u64,
+pub(crate) struct World {
+    pub(crate) seed: u64,
     origin: Instant,
-    pub(super) now: Instant,
-    pub(super) hosts: Vec<Host>,
-    pub(super) names: BTreeMap<String, HostId>,
-    pub(super) listeners: BTreeMap<(HostId, u16), Backlog>,
-    pub(super) connections: BTreeMap<ConnectionId, Connection>,
-    pub(super) next_connection: u64,
-    pub(super) links: Links,
+    pub(crate) now: Instant,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) names: BTreeMap<String, HostId>,
+    pub(crate) listeners: BTreeMap<(HostId, u16), Backlog>,
+    pub(crate) connections: BTreeMap<ConnectionId, Connection>,
+    pub(crate) next_connection: u64,
+    pub(crate) links: Links,
     /// Bytes that one direction of a connection holds between write and read.
-    pub(super) window: usize,
+    pub(crate) window: usize,
     /// Everything in flight, except on silent links.
     schedule: BTreeSet<Flight>,
     next_seq: u64,
     trace: Hash,
-    pub(super) deliveries: u64,
+    pub(crate) deliveries: u64,
     /// To be woken once the lock has been let go: a waker may run foreign drops.
-    pub(super) wakes: Vec<Waker>,
+    pub(crate) wakes: Vec<Waker>,
     /// The task that comes back at the next due time.
     pump: Option<Waker>,
 }
 
 impl World {
-    pub(super) fn new(seed: u64, window: usize, now: Instant) -> Self {
+    pub(crate) fn new(seed: u64, window: usize, now: Instant) -> Self {
         Self {
             seed,
             origin: now,
@@ -94,7 +94,7 @@ impl World {
     }
 
     /// The host called `name`, made at its first mention.
-    pub(super) fn host(&mut self, name: &str) -> HostId {
+    pub(crate) fn host(&mut self, name: &str) -> HostId {
         if let Some(host) = self.names.get(name) {
             return *host;
         }
@@ -106,44 +106,44 @@ impl World {
         self.hosts.push(Host {
             ip: IpAddr::V4(Ipv4Addr::new(10, 0, high, low)),
             disk: Arc::default(),
-            next_port: super::ports::FIRST,
+            next_port: crate::net::ports::FIRST,
         });
         self.names.insert(name.to_owned(), HostId(id));
         HostId(id)
     }
 
-    pub(super) fn host_mut(&mut self, id: HostId) -> &mut Host {
+    pub(crate) fn host_mut(&mut self, id: HostId) -> &mut Host {
         &mut self.hosts[usize::from(id.0)]
     }
 
-    pub(super) fn connection(&mut self, id: ConnectionId) -> &mut Connection {
+    pub(crate) fn connection(&mut self, id: ConnectionId) -> &mut Connection {
         self.connections
             .get_mut(&id)
             .expect("a connection lives as long as one of its streams")
     }
 
-    pub(super) fn since_origin(&self) -> Duration {
+    pub(crate) fn since_origin(&self) -> Duration {
         self.now.duration_since(self.origin)
     }
 
-    pub(super) fn trace(&self) -> u64 {
+    pub(crate) fn trace(&self) -> u64 {
         self.trace.value()
     }
 
     /// When the pump must come back; it is woken if that becomes earlier.
-    pub(super) fn next_due(&mut self, pump: &Waker) -> Option<Instant> {
+    pub(crate) fn next_due(&mut self, pump: &Waker) -> Option<Instant> {
         self.pump = Some(pump.clone());
         self.schedule.first().map(|flight| flight.due)
     }
 
     /// How many segments wait for their time to come.
     #[cfg(test)]
-    pub(super) fn in_flight(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> usize {
         self.schedule.len()
     }
 
     /// Delivers what is due by `now`.
-    pub(super) fn advance(&mut self, now: Instant) {
+    pub(crate) fn advance(&mut self, now: Instant) {
         while let Some(flight) = self.schedule.first().copied()
             && flight.due <= now
         {
@@ -156,14 +156,14 @@ impl World {
     }
 
     /// Puts `payload` on its way from `from`.
-    pub(super) fn send(&mut self, id: ConnectionId, from: Side, payload: Payload) {
+    pub(crate) fn send(&mut self, id: ConnectionId, from: Side, payload: Payload) {
         let (sender, receiver) = self.connection(id).hosts(from);
         let delay = self.links.draw(sender, receiver);
         self.send_delayed(id, from, payload, delay);
     }
 
     /// Puts `payload` on its way from `from`, to arrive after `delay`.
-    pub(super) fn send_delayed(
+    pub(crate) fn send_delayed(
         &mut self,
         id: ConnectionId,
         from: Side,
@@ -197,7 +197,7 @@ impl World {
     }
 
     /// Takes what `from` has in flight off the schedule.
-    pub(super) fn hold(&mut self, id: ConnectionId, from: Side) {
+    pub(crate) fn hold(&mut self, id: ConnectionId, from: Side) {
         let flights: Vec<_> = self
             .connection(id)
             .sent_by(from)
@@ -216,7 +216,7 @@ impl World {
     }
 
     /// Sends again what `from` has in flight, in its order.
-    pub(super) fn resend(&mut self, id: ConnectionId, from: Side) {
+    pub(crate) fn resend(&mut self, id: ConnectionId, from: Side) {
         let held = std::mem::take(&mut self.connection(id).sent_by(from).in_flight);
         for segment in held {
             self.send(id, from, segment.payload);
@@ -264,7 +264,7 @@ impl World {
     }
 
     /// Bytes arrived where nobody reads any more: `gone` answers with a reset.
-    pub(super) fn reset_peer(&mut self, id: ConnectionId, gone: Side) {
+    pub(crate) fn reset_peer(&mut self, id: ConnectionId, gone: Side) {
         let direction = self.connection(id).sent_by(gone);
         if direction.sent_end != Some(Ending::Reset) {
             direction.sent_end = Some(Ending::Reset);
@@ -272,7 +272,7 @@ impl World {
         }
     }
 
-    pub(super) fn wake_reader(&mut self, id: ConnectionId, side: Side) {
+    pub(crate) fn wake_reader(&mut self, id: ConnectionId, side: Side) {
         let reader = self.connection(id).read_by(side).reader.take();
         self.wakes.extend(reader);
     }
