@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::disk::Disk;
+use crate::probe::Probe;
 use crate::rng::EnvRng;
 use crate::task::TaskHandle;
 use crate::time::{Boot, Mono, Timer};
@@ -74,6 +75,11 @@ pub trait Env: fmt::Debug + Send + Sync + 'static {
 
     /// The disk of this host.
     fn disk(&self) -> Arc<dyn Disk>;
+
+    /// What a simulator sees and disturbs; nothing in production.
+    fn probe(&self) -> Probe {
+        Probe::default()
+    }
 }
 
 /// Waits for the next connection on `listener`.

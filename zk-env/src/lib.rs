@@ -20,6 +20,7 @@ mod disk;
 pub mod disk_contract;
 mod env;
 mod io_thread;
+mod probe;
 mod rng;
 mod task;
 mod time;
@@ -29,6 +30,7 @@ mod tokio_timer;
 
 pub use disk::{Disk, File, OpenMode};
 pub use env::{BoxFuture, BoxStream, Env, Listener, Stream, accept};
+pub use probe::{Probe, Probed};
 pub use rng::EnvRng;
 pub use task::TaskHandle;
 pub use time::{Boot, Mono, Timer, sleep_until};

@@ -1,0 +1,72 @@
+//! What happened in a run, as anybody outside the machines could see it: what
+//! clients called and were told, what went over the wire, what the server logged.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use zk_proto::{ErrorCode, OpCode, SessionId, Xid, Zxid};
+
+/// Simulated time since the run began.
+pub type At = Duration;
+
+/// A client of a run, numbered in the order in which they were made. It keeps its
+/// number over its sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(pub u32);
+
+/// A call that a client made.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Whose.
+    pub client: ClientId,
+    /// The number of its request, which with the client's session names it in the
+    /// server's log. `None` if the call took no place in line.
+    pub xid: Option<Xid>,
+    /// What was asked.
+    pub op: OpCode,
+    /// Of what: the path on the server, empty where there is none or several.
+    pub path: String,
+    /// When the method was called.
+    pub called: At,
+    /// When and how it ended; `None` while it waits.
+    pub ended: Option<(At, Outcome)>,
+}
+
+/// What a caller was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The answer: the reply's record, encoded again from what the caller got, with
+    /// paths as the server has them.
+    Answer(Bytes),
+    /// The server's refusal.
+    Refused(ErrorCode),
+    /// An error that says the call did not take effect.
+    NotApplied(String),
+    /// An error that leaves open whether the call took effect.
+    Unknown(String),
+    /// An error that says the call took effect, but not what came of it.
+    Applied(String),
+    /// The future was dropped before it was ready.
+    Dropped,
+}
+
+/// A transaction as the server logged it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// Its place in the order of everything.
+    pub zxid: Zxid,
+    /// On whose behalf; none for the reaper of containers and TTL znodes.
+    pub session: SessionId,
+    /// The number of the request, 0 where the server acts by itself.
+    pub cxid: Xid,
+    /// Milliseconds since the Unix epoch, by the server's wall clock.
+    pub time_ms: i64,
+    /// What kind of transaction: the operation, or [`OpCode::Error`].
+    pub op: OpCode,
+    /// Why it was refused, if it was.
+    pub err: ErrorCode,
+    /// What a transaction without a request is about: the reaped path.
+    pub path: Option<String>,
+    /// When it was made.
+    pub at: At,
+}
