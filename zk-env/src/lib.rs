@@ -13,10 +13,7 @@
 
 mod disk;
 #[cfg(any(test, feature = "disk-contract"))]
-#[cfg_attr(
-    not(test),
-    expect(clippy::unwrap_used, reason = "a test that others run")
-)]
+#[expect(clippy::unwrap_used, reason = "a test that others run")]
 pub mod disk_contract;
 mod env;
 mod io_thread;

@@ -11,20 +11,8 @@ pub mod faults;
 pub mod history;
 mod net;
 mod observe;
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the simulator is the outside world"
-)]
 mod pump;
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the simulator is the outside world"
-)]
 mod sim;
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the simulator is the outside world"
-)]
 mod sim_env;
 mod trace;
 mod world;
