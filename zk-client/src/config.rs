@@ -32,6 +32,9 @@ pub const DEFAULT_QUEUED_BYTES: usize = 16 * 1024 * 1024;
 /// Largest reply accepted. Apache's servers do not bound a list of children, so
 /// this is larger than what they accept themselves.
 pub const DEFAULT_REPLY_LIMIT: usize = 16 * 1024 * 1024;
+/// How long the driver looks for an answer before it sleeps: what sleeping and being
+/// woken costs on a virtual machine, about a round trip within a rack.
+pub const DEFAULT_BUSY_POLL: Duration = Duration::from_micros(100);
 
 /// Opens connections: the place for proxies, service meshes and unix sockets.
 pub trait Connector: fmt::Debug + Send + Sync + 'static {
@@ -71,6 +74,7 @@ pub(crate) struct Config {
     pub(crate) backoff: BackoffLimits,
     pub(crate) should_shuffle: bool,
     pub(crate) reply_limit: usize,
+    pub(crate) busy_poll: Duration,
     pub(crate) env: Arc<dyn Env>,
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) resolver: Arc<dyn Resolver>,
@@ -99,6 +103,7 @@ pub struct ClientBuilder {
     backoff: BackoffLimits,
     limits: Limits,
     reply_limit: usize,
+    busy_poll: Duration,
     should_shuffle: bool,
     allow_read_only: bool,
     new_session_after_expiry: bool,
@@ -128,6 +133,7 @@ impl ClientBuilder {
                 frame: DEFAULT_FRAME_LIMIT,
             },
             reply_limit: DEFAULT_REPLY_LIMIT,
+            busy_poll: DEFAULT_BUSY_POLL,
             should_shuffle: true,
             allow_read_only: false,
             new_session_after_expiry: true,
@@ -196,6 +202,19 @@ impl ClientBuilder {
     /// connection. Default 16 MiB.
     pub const fn reply_limit(mut self, bytes: usize) -> Self {
         self.reply_limit = bytes;
+        self
+    }
+
+    /// For how long the client's task looks for an answer again and again, other
+    /// tasks of the runtime in between, before it sleeps until one comes. Default
+    /// 100 µs. Only while at most four answers are due, on a machine with more than
+    /// one CPU; and where answers do not come that soon it hardly ever tries.
+    ///
+    /// With servers nearby this makes one call after the other several times as fast
+    /// and takes less CPU than sleeping. Raising it beyond the round trip gains
+    /// nothing; zero turns it off, for machines whose CPUs are all busy.
+    pub const fn busy_poll(mut self, limit: Duration) -> Self {
+        self.busy_poll = limit;
         self
     }
 
@@ -319,12 +338,14 @@ impl ClientBuilder {
                 auths: self.auths,
                 limits: self.limits,
                 last_xid: self.last_xid,
+                probe: env.probe(),
             },
             connect_deadline: self.connect_deadline,
             operation_deadline: self.operation_deadline,
             backoff: self.backoff,
             should_shuffle: self.should_shuffle,
             reply_limit: self.reply_limit,
+            busy_poll: self.busy_poll,
             connector: self
                 .connector
                 .unwrap_or_else(|| Arc::<Direct>::clone(&direct)),

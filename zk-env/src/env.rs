@@ -59,6 +59,11 @@ pub trait Env: fmt::Debug + Send + Sync + 'static {
     /// A timer that can be reset, far in the future until then.
     fn timer(&self) -> Box<dyn Timer>;
 
+    /// Polls the task of `cx` again once the runtime has looked for events and other
+    /// tasks had their turn: to wait awake for what is expected at once. Does
+    /// nothing where that cannot help, on one CPU or under simulation.
+    fn look_again(&self, _cx: &mut Context<'_>) {}
+
     /// Monotonic time; may stand still while the machine is suspended.
     fn now(&self) -> Mono;
 

@@ -2,8 +2,10 @@
 //! randomness.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
@@ -31,6 +33,8 @@ pub struct TokioEnv {
     /// Where the generators of [`Env::rng`] get their keys.
     keys: Mutex<EnvRng>,
     disk: Arc<TokioDisk>,
+    /// Whether others run while a task of ours waits awake.
+    is_parallel: bool,
 }
 
 impl TokioEnv {
@@ -47,6 +51,7 @@ impl TokioEnv {
             origin: Instant::now(),
             keys: Mutex::new(EnvRng::from_key(key)),
             disk: Arc::default(),
+            is_parallel: std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1),
         })
     }
 }
@@ -91,6 +96,13 @@ impl Env for TokioEnv {
 
     /// Time since the environment was made, on tokio's clock: it stands still
     /// when a test has paused that.
+    fn look_again(&self, cx: &mut Context<'_>) {
+        if self.is_parallel {
+            // Its first poll has the runtime wake this task after looking.
+            let _ = pin!(tokio::task::yield_now()).poll(cx);
+        }
+    }
+
     fn now(&self) -> Mono {
         Mono::from_origin(self.origin.elapsed())
     }

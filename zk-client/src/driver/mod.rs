@@ -3,6 +3,7 @@
 //! A turn goes: read, write, outputs, timer; bounded, so that the task gives way
 //! to others. Handles reach the session through a short lock and wake the task.
 
+mod busy_poll;
 mod connect;
 mod read_write;
 mod serve;
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
+use busy_poll::BusyPoll;
 use futures_util::task::AtomicWaker;
 use tokio::sync::watch;
 use zk_env::{Env, EnvRng, Mono, Timer};
@@ -132,6 +134,7 @@ pub(crate) struct Driver {
     connector: Arc<dyn Connector>,
     resolver: Arc<dyn Resolver>,
     frame_limit: usize,
+    busy_poll: BusyPoll,
     timer: Box<dyn Timer>,
     /// What the timer is set to; resetting it is not free.
     armed: Mono,
@@ -157,6 +160,7 @@ impl Driver {
             connector: Arc::clone(&config.connector),
             resolver: Arc::clone(&config.resolver),
             frame_limit: config.reply_limit,
+            busy_poll: BusyPoll::new(config.busy_poll),
             timer,
             armed: Mono::MAX,
             rng: shared.env.rng("zk-client-driver"),

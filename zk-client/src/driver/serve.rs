@@ -99,6 +99,11 @@ impl Driver {
             if reading.is_ready() {
                 // More to read, but others want their turn.
                 cx.waker().wake_by_ref();
+            } else {
+                let awaited = self.shared.session().awaited();
+                if self.busy_poll.should_look_again(now.mono, awaited) {
+                    self.shared.env.look_again(cx);
+                }
             }
             return Poll::Pending;
         }
@@ -116,7 +121,7 @@ impl Driver {
 
     /// Reads what is there and hands it to the session. Ready if there may be more.
     fn poll_read(
-        &self,
+        &mut self,
         link: &mut Link,
         now: Now,
         cx: &mut Context<'_>,
@@ -127,6 +132,7 @@ impl Driver {
                 Ok(0) => return Poll::Ready(Err(Cause::ClosedByServer)),
                 Ok(len) => {
                     metrics::received(len);
+                    self.busy_poll.handle_read();
                     read += len;
                 }
                 Err(error) => return Poll::Ready(Err(Cause::Io(error.to_string()))),

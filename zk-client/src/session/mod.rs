@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::oneshot;
-use zk_env::Mono;
+use zk_env::{Mono, Probe};
 use zk_proto::{Encode, ErrorCode, OpCode, Password, SessionId, Xid, Zxid};
 
 use crate::error::Error;
@@ -53,6 +53,8 @@ pub(crate) struct SessionConfig {
     pub(crate) limits: Limits,
     /// Where xids start; anywhere is legal.
     pub(crate) last_xid: Xid,
+    /// What a simulator sees and disturbs.
+    pub(crate) probe: Probe,
 }
 
 /// Credentials remembered: each costs a packet on every connection.
@@ -98,9 +100,18 @@ pub(crate) struct Call {
     pub(crate) deadline: Duration,
 }
 
+/// A call has been queued.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    /// Its number in line.
+    pub(crate) xid: Xid,
+    /// Where its answer comes.
+    pub(crate) answer: oneshot::Receiver<RawResult>,
+}
+
 /// A recent operation, on its way alone to a server that may not know it.
 #[derive(Debug)]
-struct Probe {
+struct Trial {
     op: OpCode,
     frame: BytesMut,
 }
@@ -123,7 +134,7 @@ pub(crate) struct Session {
     watches: Watches,
     auths: Vec<AuthInfo>,
     server_ops: ServerOps,
-    probe: Option<Probe>,
+    trial: Option<Trial>,
     /// Re-registrations without an answer yet, and whether their operation is new
     /// to this server so that nothing may travel with them.
     set_watches_left: usize,
@@ -161,7 +172,7 @@ impl Session {
             watches: Watches::default(),
             auths: config.auths.clone(),
             server_ops: ServerOps::default(),
-            probe: None,
+            trial: None,
             set_watches_left: 0,
             is_probing_set_watches: false,
             closing: None,
@@ -179,11 +190,16 @@ impl Session {
         &self.identity
     }
 
+    /// How many calls are on the wire without an answer.
+    pub(crate) fn awaited(&self) -> usize {
+        self.requests.in_flight()
+    }
+
     pub(crate) const fn is_over(&self) -> bool {
         self.over.is_some()
     }
 
-    /// Takes a call's place in line. The answer comes through the receiver; a
+    /// Takes a call's place in line. A
     /// record too large or a full queue fails at once.
     pub(crate) fn submit(
         &mut self,
@@ -191,7 +207,7 @@ impl Session {
         call: Call,
         path: &str,
         record: &impl Encode,
-    ) -> Result<oneshot::Receiver<RawResult>, Error> {
+    ) -> Result<Queued, Error> {
         self.check_open()?;
         let (slot, answer) = oneshot::channel();
         let mut request = Request::new(call.op);
@@ -201,8 +217,8 @@ impl Session {
             after: call.deadline,
         };
         request.watch = call.watch;
-        self.requests.push(request, path, record)?;
-        Ok(answer)
+        let xid = self.requests.push(request, path, record)?;
+        Ok(Queued { xid, answer })
     }
 
     /// As `submit`, and the credentials are presented on every later connection.
@@ -212,14 +228,14 @@ impl Session {
         auth: AuthInfo,
         deadline: Duration,
         record: &impl Encode,
-    ) -> Result<oneshot::Receiver<RawResult>, Error> {
+    ) -> Result<Queued, Error> {
         let is_new = !self.auths.contains(&auth);
         if is_new && self.auths.len() >= MAX_AUTHS {
             let reason =
                 format!("{MAX_AUTHS} credentials are presented on every connection already");
             return Err(Error::invalid("auth", reason));
         }
-        let answer = self.submit(
+        let queued = self.submit(
             now,
             Call {
                 op: OpCode::Auth,
@@ -232,7 +248,7 @@ impl Session {
         if is_new {
             self.auths.push(auth);
         }
-        Ok(answer)
+        Ok(queued)
     }
 
     fn check_open(&self) -> Result<(), Error> {
