@@ -342,12 +342,12 @@ impl Client {
                 auth: auth.clone(),
             };
             let shared = &self.inner.shared;
-            let answer =
+            let queued =
                 shared
                     .session()
                     .submit_auth(shared.env.now(), info, self.deadline, &record)?;
             shared.wake();
-            Ok(Reply::waiting(answer, self.asked(""), read::nothing))
+            Ok(Reply::waiting(queued, self.asked(""), read::nothing))
         })
     }
 
@@ -449,9 +449,9 @@ impl Client {
             deadline: self.deadline,
         };
         let now = shared.env.now();
-        let answer = shared.session().submit(now, call, path, record)?;
+        let queued = shared.session().submit(now, call, path, record)?;
         shared.wake();
-        Ok(Reply::waiting(answer, self.asked(path), read))
+        Ok(Reply::waiting(queued, self.asked(path), read))
     }
 }
 

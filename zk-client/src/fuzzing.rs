@@ -89,6 +89,7 @@ impl World {
                 frame: FRAME_LIMIT,
             },
             last_xid: Xid(i32::MAX - 3),
+            probe: zk_env::Probe::default(),
         };
         Self {
             session: Session::new(config),
@@ -185,8 +186,11 @@ impl World {
         };
         let now = self.now().mono;
         // A full queue and a closed client are answers, too.
-        self.calls
-            .extend(self.session.submit(now, call, "", record));
+        self.calls.extend(
+            self.session
+                .submit(now, call, "", record)
+                .map(|queued| queued.answer),
+        );
     }
 
     fn pending_watch(&mut self, kind: WatchKind, path: &str) -> PendingWatch {
@@ -219,8 +223,11 @@ impl World {
             auth: Bytes::copy_from_slice(auth.as_bytes()),
         };
         let now = self.now().mono;
-        self.calls
-            .extend(self.session.submit_auth(now, info, DEADLINE, &record));
+        self.calls.extend(
+            self.session
+                .submit_auth(now, info, DEADLINE, &record)
+                .map(|queued| queued.answer),
+        );
     }
 
     fn close(&mut self) {

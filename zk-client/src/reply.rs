@@ -7,9 +7,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
-use zk_proto::{Chroot, ErrorCode};
+use zk_proto::{Chroot, ErrorCode, Xid};
 
 use crate::error::{Error, Outcome};
+use crate::session::Queued;
 
 /// A reply as it came off the wire: the verdict and the body's bytes.
 #[derive(Clone, Debug)]
@@ -48,6 +49,8 @@ pub(crate) struct Asked {
 /// still sent. The body is decoded in the task that awaits.
 #[must_use = "the request is sent in any case, but only awaiting tells whether it succeeded"]
 pub struct Reply<T> {
+    /// Where the request stands in line, if it was queued.
+    xid: Option<Xid>,
     state: State<T>,
 }
 
@@ -73,16 +76,15 @@ pub(crate) type Read<T> = fn(RawReply, &Asked) -> Result<T, Error>;
 impl<T> Reply<T> {
     pub(crate) const fn failed(error: Error) -> Self {
         Self {
+            xid: None,
             state: State::Failed(Some(error)),
         }
     }
 
-    pub(crate) const fn waiting(
-        answer: oneshot::Receiver<RawResult>,
-        asked: Asked,
-        read: Read<T>,
-    ) -> Self {
+    pub(crate) fn waiting(queued: Queued, asked: Asked, read: Read<T>) -> Self {
+        let Queued { xid, answer } = queued;
         Self {
+            xid: Some(xid),
             state: State::Waiting {
                 first: None,
                 answer,
@@ -90,6 +92,15 @@ impl<T> Reply<T> {
                 read,
             },
         }
+    }
+
+    /// The number under which the request was queued, for matching calls with the
+    /// server's log; `None` if it never was. Numbers go on over reconnects and sessions;
+    /// credentials all have −4. Where a server lacks the operation, what is sent
+    /// instead has numbers of its own.
+    #[doc(hidden)]
+    pub const fn xid(&self) -> Option<Xid> {
+        self.xid
     }
 
     /// The answer to this many operations in one request.

@@ -216,6 +216,12 @@ impl Future for Commit {
 }
 
 impl Commit {
+    /// As [`Reply::xid`].
+    #[doc(hidden)]
+    pub const fn xid(&self) -> Option<zk_proto::Xid> {
+        self.reply.xid()
+    }
+
     fn results(&self, results: Vec<MultiResult>) -> Result<Vec<OpResult>, Error> {
         if let Some(error) = self.failure(&results) {
             return Err(error);

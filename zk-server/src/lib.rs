@@ -42,6 +42,8 @@ mod four_letter;
 #[doc(hidden)]
 pub mod fuzzing;
 mod net;
+#[doc(hidden)]
+pub mod observe;
 mod pipeline;
 mod server;
 mod session;

@@ -13,6 +13,7 @@ use zk_proto::{SessionId, Zxid};
 use crate::config::ServerConfig;
 use crate::error::ServerError;
 use crate::net::{Run, Shell, bind};
+use crate::observe::{Transaction, TransactionObserver};
 
 /// A standalone server, in memory.
 ///
@@ -238,6 +239,7 @@ impl fmt::Debug for Server {
 pub struct ServerBuilder {
     config: Option<ServerConfig>,
     env: Option<Arc<dyn Env>>,
+    on_transaction: TransactionObserver,
 }
 
 impl ServerBuilder {
@@ -254,6 +256,17 @@ impl ServerBuilder {
         self
     }
 
+    /// Tells of every transaction once it is applied, in the order of zxids. Called
+    /// while the server's lock is held: it must not call the server.
+    #[doc(hidden)]
+    pub fn on_transaction(
+        mut self,
+        observe: impl Fn(&Transaction) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_transaction = TransactionObserver::new(Arc::new(observe));
+        self
+    }
+
     /// Starts the server; it serves when this returns.
     ///
     /// # Errors
@@ -267,7 +280,7 @@ impl ServerBuilder {
         let env = self.env.unwrap_or_else(|| TokioEnv::new());
         let bound = bind(&*env, config.client_addr).await?;
         let addr = bound.addr;
-        let shell = Arc::new(Shell::new(config, env));
+        let shell = Arc::new(Shell::new(config, env, self.on_transaction));
         let run = Run::start(Arc::clone(&shell), bound);
         tracing::info!(%addr, "server started");
         Ok(Server {

@@ -38,13 +38,14 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use tracing::{debug, info};
-use zk_env::Mono;
+use zk_env::{Mono, Probe};
 use zk_proto::record::ConnectRequest;
 use zk_proto::{ErrorCode, OpCode, SessionId, Xid, Zxid};
 
 use crate::auth::Schemes;
 use crate::config::ServerConfig;
 use crate::conn::{Connections, Received, Request};
+use crate::observe::TransactionObserver;
 use crate::pipeline::{Applied, ContainerManager, Prep, Requester, World, apply, last_op};
 use crate::session::{SessionIds, Sessions, password};
 use crate::tree::{DataTree, SeededState, Watches};
@@ -70,6 +71,9 @@ pub(crate) struct Standalone {
     min_timeout_ms: i32,
     max_timeout_ms: i32,
     multi_read_limit: usize,
+    /// What a simulator sees and disturbs.
+    probe: Probe,
+    on_transaction: TransactionObserver,
 }
 
 impl Standalone {
@@ -88,7 +92,20 @@ impl Standalone {
             min_timeout_ms: millis(config.min_session_timeout),
             max_timeout_ms: millis(config.max_session_timeout),
             multi_read_limit: config.outbox_limit_bytes,
+            probe: Probe::default(),
+            on_transaction: TransactionObserver::default(),
         }
+    }
+
+    /// Lets a simulator see and disturb what happens.
+    pub(crate) fn observed_by(
+        mut self,
+        probe: Probe,
+        on_transaction: TransactionObserver,
+    ) -> Self {
+        self.probe = probe;
+        self.on_transaction = on_transaction;
+        self
     }
 
     /// A connection has been accepted.
@@ -128,7 +145,7 @@ impl Standalone {
             debug!(%path, "reaping");
             let world = world(&self.tree, &self.sessions, &self.connections, wall_ms);
             let txn = self.prep.delete_container(&path, world);
-            self.apply(txn);
+            self.apply_for(txn, Some(&path));
         }
     }
 
@@ -260,7 +277,13 @@ impl Standalone {
 /// What everything else is made of.
 impl Standalone {
     fn apply(&mut self, txn: Txn) -> Applied {
+        self.apply_for(txn, None)
+    }
+
+    /// `reaped` is what the reaper wants gone, if it is at work.
+    fn apply_for(&mut self, txn: Txn, reaped: Option<&str>) -> Applied {
         let zxid = txn.header.zxid;
+        let transaction = self.on_transaction.describe(&txn, reaped);
         let applied = apply(
             txn,
             &mut self.tree,
@@ -268,6 +291,9 @@ impl Standalone {
             &mut self.connections,
         );
         self.prep.applied(zxid);
+        if let Some(transaction) = transaction {
+            self.on_transaction.tell(&transaction);
+        }
         applied
     }
 

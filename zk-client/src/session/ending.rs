@@ -54,7 +54,7 @@ impl Session {
         self.phase = Phase::Down;
         self.is_leaving = false;
         self.control.clear();
-        self.probe = None;
+        self.trial = None;
         self.set_watches_left = 0;
         self.is_probing_set_watches = false;
         self.timers.ping_sent = None;

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use zk_proto::OpCode;
 
 use super::requests::{Request, fail, is_recent, needs_read_write};
-use super::{Now, Phase, Probe, Session, fallback};
+use super::{Now, Phase, Session, Trial, fallback};
 use crate::error::Error;
 use crate::metrics;
 
@@ -15,7 +15,7 @@ use crate::metrics;
 enum Turn {
     Send,
     /// Send it alone: the server may not know this operation.
-    Probe(OpCode),
+    Try(OpCode),
     /// Do something else: the server does not know it.
     Substitute,
     /// Answer it here: the server is read-only.
@@ -62,8 +62,8 @@ impl Session {
             self.requests.transmit(now.boot, is_read_only, out);
             match self.turn(server, is_read_only) {
                 Turn::Send => self.requests.transmit_one(now.boot, out),
-                Turn::Probe(op) => {
-                    self.probe = Some(Probe {
+                Turn::Try(op) => {
+                    self.trial = Some(Trial {
                         op,
                         frame: self.requests.front_frame(),
                     });
@@ -101,14 +101,14 @@ impl Session {
         match is_known {
             Some(true) if is_idle || (has_room && !front.is_alone()) => Turn::Send,
             Some(false) if is_idle => Turn::Substitute,
-            None if is_idle && self.set_watches_left == 0 => Turn::Probe(front.op),
+            None if is_idle && self.set_watches_left == 0 => Turn::Try(front.op),
             Some(true | false) | None => Turn::Wait,
         }
     }
 
     /// Whether what is in flight lets nothing follow.
     fn is_held(&self) -> bool {
-        self.probe.is_some()
+        self.trial.is_some()
             || (self.is_probing_set_watches && self.set_watches_left > 0)
             || self.requests.is_held()
     }

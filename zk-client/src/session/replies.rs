@@ -82,10 +82,10 @@ impl Session {
         let Some(mut request) = self.requests.answer(header.xid) else {
             return;
         };
-        if let Some(probe) = self.probe.take()
-            && self.is_unknown_operation(probe.op, header)
+        if let Some(trial) = self.trial.take()
+            && self.is_unknown_operation(trial.op, header)
         {
-            self.requests.put_back(request, probe.frame);
+            self.requests.put_back(request, trial.frame);
             return self.disconnect(Cause::OperationUnknown);
         }
         self.identity.proof = Some(request.sent_at);

@@ -221,13 +221,14 @@ impl Requests {
         }
     }
 
-    /// Encodes a call into the queue. `path` is for the message if it is too large.
+    /// Encodes a call into the queue and gives its number. `path` is for the message
+    /// if it is too large.
     pub(super) fn push(
         &mut self,
         request: Request,
         path: &str,
         body: &impl Encode,
-    ) -> Result<(), Error> {
+    ) -> Result<Xid, Error> {
         if let Some(limit) = self.full() {
             return Err(Error::QueueFull { limit });
         }
@@ -240,7 +241,7 @@ impl Requests {
         mut request: Request,
         path: &str,
         body: &impl Encode,
-    ) -> Result<(), Error> {
+    ) -> Result<Xid, Error> {
         let xid = if request.op == OpCode::Auth {
             Xid::AUTH
         } else {
@@ -273,7 +274,7 @@ impl Requests {
         self.earliest_deadline = self.earliest_deadline.min(request.deadline.at);
         self.special += usize::from(is_special(&request));
         self.queued.push_back(request);
-        Ok(())
+        Ok(xid)
     }
 
     /// Puts a request in front of the queue.

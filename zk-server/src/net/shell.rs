@@ -11,12 +11,13 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use zk_env::{Env, Mono};
+use zk_env::{Env, Mono, Probe};
 use zk_proto::SessionId;
 
 use super::cnxns::{Cnxn, Cnxns, Refusal};
 use super::outbox::{End, Outbox, Parcel};
 use crate::config::ServerConfig;
+use crate::observe::TransactionObserver;
 use crate::standalone::{ConnId, Output, Standalone};
 use crate::stats::{CnxnStats, ServerStats};
 
@@ -29,6 +30,8 @@ const FRAMES_PER_TURN: u32 = 128;
 pub(crate) struct Shell {
     pub(crate) env: Arc<dyn Env>,
     pub(crate) config: ServerConfig,
+    /// What a simulator sees and disturbs.
+    pub(super) probe: Probe,
     serving: Mutex<Serving>,
     /// The next timeout has moved closer, or a pause has ended.
     pub(super) rearmed: Notify,
@@ -72,11 +75,17 @@ pub(super) enum Turn {
 
 impl Shell {
     /// An empty server that takes no connections yet.
-    pub(crate) fn new(config: ServerConfig, env: Arc<dyn Env>) -> Self {
+    pub(crate) fn new(
+        config: ServerConfig,
+        env: Arc<dyn Env>,
+        on_transaction: TransactionObserver,
+    ) -> Self {
         let now = env.now();
         let seed = env.rng("zk-server").next_u64();
+        let probe = env.probe();
         let serving = Serving {
-            standalone: Standalone::new(&config, now, wall_ms(&*env), seed),
+            standalone: Standalone::new(&config, now, wall_ms(&*env), seed)
+                .observed_by(probe.clone(), on_transaction),
             cnxns: Cnxns::default(),
             stats: ServerStats::default(),
             trace_mask: DEFAULT_TRACE_MASK,
@@ -90,6 +99,7 @@ impl Shell {
         Self {
             env,
             config,
+            probe,
             serving: Mutex::new(serving),
             rearmed: Notify::new(),
             is_frozen: AtomicBool::new(false),

@@ -26,7 +26,7 @@ impl Pair {
             watch: watch.map(Box::new),
             deadline: self.deadline,
         };
-        let answer = self.session.submit(self.mono(), call, path, record)?;
+        let answer = self.session.submit(self.mono(), call, path, record)?.answer;
         Ok(self.settle_call(answer))
     }
 
@@ -232,7 +232,8 @@ impl Pair {
         let info = credentials(scheme, auth);
         let answer = self
             .session
-            .submit_auth(self.mono(), info, self.deadline, &record)?;
+            .submit_auth(self.mono(), info, self.deadline, &record)?
+            .answer;
         Ok(self.settle_call(answer))
     }
 

@@ -98,6 +98,7 @@ pub(super) fn config() -> SessionConfig {
             frame: DEFAULT_FRAME_LIMIT,
         },
         last_xid: Xid(0),
+        probe: zk_env::Probe::default(),
     }
 }
 
