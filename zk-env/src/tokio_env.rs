@@ -4,7 +4,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -94,8 +94,6 @@ impl Env for TokioEnv {
         Box::new(TokioTimer::new(self.origin))
     }
 
-    /// Time since the environment was made, on tokio's clock: it stands still
-    /// when a test has paused that.
     fn look_again(&self, cx: &mut Context<'_>) {
         if self.is_parallel {
             // Its first poll has the runtime wake this task after looking.
@@ -103,6 +101,8 @@ impl Env for TokioEnv {
         }
     }
 
+    /// Time since the environment was made, on tokio's clock: it stands still
+    /// when a test has paused that.
     fn now(&self) -> Mono {
         Mono::from_origin(self.origin.elapsed())
     }
@@ -148,11 +148,27 @@ async fn dial(addr: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
+/// Listens on `addr`; `::` means every address of either family, and those of IPv4
+/// alone where the system has no IPv6.
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let all_families = SocketAddr::from((Ipv6Addr::UNSPECIFIED, addr.port()));
+    if addr != all_families {
+        return listen_on(addr);
+    }
+    listen_on(addr).or_else(|error| match error.kind() {
+        io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Err(error),
+        _ => listen_on(SocketAddr::from((Ipv4Addr::UNSPECIFIED, addr.port()))),
+    })
+}
+
 /// `SO_REUSEADDR` lets a restarted server have its port back while old
 /// connections linger. On Windows the option means something else: a second
 /// process could take a port in use.
-fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+fn listen_on(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    if addr.is_ipv6() && addr.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -170,6 +186,8 @@ impl TokioListener {
             // Some systems refuse options on a connection its peer has already
             // reset. That is no failure of the listener: take the next one.
             if stream.set_nodelay(true).is_ok() {
+                // An IPv4 peer at a socket for both families has its own address.
+                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                 return Poll::Ready(Ok((stream, peer)));
             }
         }
@@ -286,6 +304,19 @@ mod tests {
         let address = held.local_addr().unwrap().as_socket().unwrap();
         let error = TokioEnv::new().connect(address).await.err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    /// On a system without IPv6 this shows the other branch: both listen.
+    #[tokio::test]
+    async fn every_address_means_those_of_ipv4_too() {
+        let env = TokioEnv::new();
+        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let mut listener = env.bind(any).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let client = env.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let (_stream, accepted) = tokio::join!(client, accept(&mut *listener));
+        let (_, peer) = accepted.unwrap();
+        assert_eq!(peer.ip(), Ipv4Addr::LOCALHOST);
     }
 
     #[tokio::test]

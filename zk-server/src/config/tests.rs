@@ -25,7 +25,7 @@ fn error(more: &str) -> String {
 #[tokio::test]
 async fn a_minimal_file_has_apaches_defaults() {
     let config = config("").await;
-    assert_eq!(config.client_addr(), SocketAddr::from(([0, 0, 0, 0], 2181)));
+    assert_eq!(config.client_addr(), "[::]:2181".parse().unwrap());
     assert_eq!(config.tick_time(), Duration::from_millis(3000));
     assert_eq!(config.min_session_timeout(), Duration::from_millis(6000));
     assert_eq!(config.max_session_timeout(), Duration::from_millis(60_000));

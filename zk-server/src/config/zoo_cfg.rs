@@ -1,6 +1,6 @@
 //! The text of a `zoo.cfg`, with Apache's keys.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use zk_env::Env;
@@ -75,7 +75,7 @@ impl ZooCfg {
         self.client_port
     }
 
-    /// The configuration. Without a `clientPortAddress` it listens on every IPv4
+    /// The configuration. Without a `clientPortAddress` it listens on every
     /// address; a host name there is looked up.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl ZooCfg {
     #[doc(hidden)]
     pub async fn into_config(self, env: &dyn Env) -> Result<ServerConfig, ConfigError> {
         let addr = match &self.client_host {
-            None => SocketAddr::from((Ipv4Addr::UNSPECIFIED, self.client_port)),
+            None => SocketAddr::from((Ipv6Addr::UNSPECIFIED, self.client_port)),
             Some(host) => look_up(host, self.client_port, env).await?,
         };
         self.builder.client_addr(addr).build()
