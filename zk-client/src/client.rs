@@ -6,7 +6,6 @@ mod writing;
 
 use std::borrow::Cow;
 use std::sync::{Arc, Weak};
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,6 +26,7 @@ use crate::retry::{RetryPolicy, Retrying};
 use crate::session::{
     AuthInfo, Call, Epoch, PendingWatch, Registration, Session, SessionState, WatchKind,
 };
+use crate::wakers::Ticket;
 use crate::watcher::{Watcher, WatcherHome};
 
 /// The ensemble's configuration, outside every chroot.
@@ -75,8 +75,13 @@ pub(crate) struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         let now = self.shared.env.now();
+        let mut session = self.shared.session();
+        if !session.is_over() {
+            self.shared.probe.reached("client: last handle dropped");
+        }
         // Nobody waits for the answer.
-        drop(self.shared.session().close(now));
+        drop(session.close(now));
+        drop(session);
         self.shared.wake();
     }
 }
@@ -257,12 +262,11 @@ impl Client {
     pub async fn ready(&self) -> Result<(), Error> {
         let mut waiting = Waiting {
             shared: &self.inner.shared,
-            waker: None,
+            ticket: None,
         };
         std::future::poll_fn(|cx| {
-            let room = waiting.shared.session().poll_ready(cx.waker());
-            waiting.waker = room.is_none().then(|| cx.waker().clone());
-            room.map_or(Poll::Pending, Poll::Ready)
+            let mut session = waiting.shared.session();
+            session.poll_ready(&mut waiting.ticket, cx.waker())
         })
         .await
     }
@@ -458,13 +462,13 @@ impl Client {
 /// Somebody who waits for room; whoever stops waiting leaves nothing behind.
 struct Waiting<'c> {
     shared: &'c Shared,
-    waker: Option<Waker>,
+    ticket: Option<Ticket>,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(waker) = &self.waker {
-            self.shared.session().forget_waker(waker);
+        if self.ticket.is_some() {
+            self.shared.session().forget_ticket(self.ticket);
         }
     }
 }

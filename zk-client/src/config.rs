@@ -11,7 +11,7 @@ use zk_env::{BoxFuture, BoxStream, Env, TokioEnv};
 use zk_proto::{ConnectString, DEFAULT_FRAME_LIMIT, Password, SessionId, Xid};
 
 use crate::error::{ConnectError, Error};
-use crate::hosts::BackoffLimits;
+use crate::schedule::BackoffLimits;
 use crate::session::{AuthInfo, Limits, SessionConfig};
 use crate::{Client, client};
 
@@ -35,6 +35,9 @@ pub const DEFAULT_REPLY_LIMIT: usize = 16 * 1024 * 1024;
 /// How long the driver looks for an answer before it sleeps: what sleeping and being
 /// woken costs on a virtual machine, about a round trip within a rack.
 pub const DEFAULT_BUSY_POLL: Duration = Duration::from_micros(100);
+
+/// No frame that matters fits into less: the handshake's takes 45 bytes.
+const MIN_FRAME: usize = 64;
 
 /// Opens connections: the place for proxies, service meshes and unix sockets.
 pub trait Connector: fmt::Debug + Send + Sync + 'static {
@@ -323,6 +326,16 @@ impl ClientBuilder {
         )?;
         check(self.limits.queued_bytes > 0, "queue_limits", "zero bytes")?;
         check(
+            self.limits.frame >= MIN_FRAME,
+            "frame_limit",
+            "no request fits",
+        )?;
+        check(
+            self.reply_limit >= MIN_FRAME,
+            "reply_limit",
+            "no handshake fits",
+        )?;
+        check(
             self.backoff.min <= self.backoff.max && !self.backoff.min.is_zero(),
             "reconnect_backoff",
             "min is zero or above max",
@@ -419,6 +432,8 @@ mod tests {
         assert_eq!(refused(builder().max_in_flight(0)), "max_in_flight");
         assert_eq!(refused(builder().queue_limits(0, 1)), "queue_limits");
         assert_eq!(refused(builder().queue_limits(1, 0)), "queue_limits");
+        assert_eq!(refused(builder().reply_limit(0)), "reply_limit");
+        assert_eq!(refused(builder().frame_limit(0)), "frame_limit");
         let backoff = |min, max| refused(builder().reconnect_backoff(min, max));
         assert_eq!(backoff(ms(0), ms(1)), "reconnect_backoff");
         assert_eq!(backoff(ms(2), ms(1)), "reconnect_backoff");

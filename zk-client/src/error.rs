@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use thiserror::Error;
-use zk_proto::{ConnectStringError, DecodeError, ErrorCode, HostPort, PathError};
+use zk_proto::{ConnectStringError, DecodeError, ErrorCode, HostPort, PathError, Zxid};
 
 /// What became of a request that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -120,6 +120,22 @@ pub enum Error {
     /// The session expired and the client was told not to open another. Terminal.
     #[error("session expired")]
     SessionExpired,
+    /// The ensemble has lost transactions that this session has seen: it was wiped,
+    /// restored from an old copy or replaced, and no server will have the session
+    /// again. Terminal: another client starts anew, with whatever the ensemble has.
+    ///
+    /// Concluded only when for a session timeout and three full rounds every server
+    /// did nothing but refuse the session, and then every one of them answered the
+    /// four-letter word `srvr`, which no whitelist of Apache's can forbid, that it
+    /// serves and is behind. While a server is out of reach or does not serve, the
+    /// client goes on trying.
+    #[error("the ensemble has transactions up to {newest} only, this session has seen {seen}")]
+    EnsembleRegressed {
+        /// The newest transaction this session has seen.
+        seen: Zxid,
+        /// The newest that any server has.
+        newest: Zxid,
+    },
     /// The server refused the client's credentials. Terminal.
     #[error("authentication failed")]
     AuthFailed,
@@ -179,6 +195,7 @@ impl Error {
             | Self::Unsupported { .. }
             | Self::ReadOnly
             | Self::SessionExpired
+            | Self::EnsembleRegressed { .. }
             | Self::AuthFailed
             | Self::Closed => Outcome::NotApplied,
         }
@@ -214,7 +231,11 @@ impl Error {
     /// one-shot watches with it. The client may be opening a new one.
     pub const fn is_session_over(&self) -> bool {
         match self {
-            Self::EpochEnded | Self::SessionExpired | Self::AuthFailed | Self::Closed => true,
+            Self::EpochEnded
+            | Self::SessionExpired
+            | Self::EnsembleRegressed { .. }
+            | Self::AuthFailed
+            | Self::Closed => true,
             Self::Server { code, .. } | Self::Transaction { code, .. } => {
                 matches!(code, ErrorCode::SessionExpired | ErrorCode::UnknownSession)
             }

@@ -440,7 +440,9 @@ fn carry_out(output: Output) -> Option<Cause> {
     match output {
         // Finding nobody there would mean that a call was answered twice.
         Output::Reply(slot, result) => slot.send(result).expect("every call is waited for"),
-        Output::Event(watcher, event) => watcher.push(event),
+        Output::Event(watcher, event) => {
+            watcher.push(event);
+        }
         Output::Detach(watcher) => watcher.detach(),
         Output::State(_) => {}
         Output::Disconnect(cause) => return Some(cause),

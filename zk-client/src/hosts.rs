@@ -2,17 +2,10 @@
 
 use std::time::Duration;
 
-use backoff::ExponentialBackoff;
-use backoff::backoff::Backoff;
 use zk_env::EnvRng;
 use zk_proto::HostPort;
 
-/// Delays between rounds of attempts.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BackoffLimits {
-    pub(crate) min: Duration,
-    pub(crate) max: Duration,
-}
+use crate::schedule::{BackoffLimits, Schedule};
 
 /// The next server and how long to wait before trying it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +23,7 @@ pub(crate) struct Hosts {
     /// Attempts since the last success.
     failures: usize,
     had_connection: bool,
-    schedule: ExponentialBackoff,
+    schedule: Schedule,
     min_delay: Duration,
     rebalance: Option<Rebalance>,
     rng: EnvRng,
@@ -57,23 +50,12 @@ impl Hosts {
         if should_shuffle {
             rng.shuffle(&mut servers);
         }
-        // The schedule alone is the library's; jitter and deadlines are ours, from
-        // the seam.
-        let schedule = ExponentialBackoff {
-            current_interval: limits.min,
-            initial_interval: limits.min,
-            max_interval: limits.max,
-            multiplier: 2.0,
-            randomization_factor: 0.0,
-            max_elapsed_time: None,
-            ..ExponentialBackoff::default()
-        };
         Self {
             servers,
             next: 0,
             failures: 0,
             had_connection: false,
-            schedule,
+            schedule: Schedule::new(limits),
             min_delay: limits.min,
             rebalance: None,
             rng,
@@ -81,8 +63,17 @@ impl Hosts {
         }
     }
 
+    pub(crate) fn all(&self) -> &[HostPort] {
+        &self.servers
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.servers.len()
+    }
+
+    /// Whether the pauses between rounds have become as long as they get.
+    pub(crate) fn is_backed_off(&self) -> bool {
+        self.schedule.is_at_longest()
     }
 
     /// Whom to try next. No wait within a round, except a jitter after a lost
@@ -100,13 +91,7 @@ impl Hosts {
         match (self.failures, is_round_start) {
             (0, _) if self.had_connection => self.min_delay.mul_f64(self.rng.fraction()),
             (0, _) | (_, false) => Duration::ZERO,
-            (_, true) => {
-                let interval = self
-                    .schedule
-                    .next_backoff()
-                    .unwrap_or(self.schedule.max_interval);
-                interval.mul_f64(0.5 + self.rng.fraction() / 2.0)
-            }
+            (_, true) => self.schedule.next_pause(&mut self.rng),
         }
     }
 

@@ -51,9 +51,11 @@ mod read;
 mod reaper;
 mod reply;
 mod retry;
+mod schedule;
 mod session;
 mod transaction;
 mod tree;
+mod wakers;
 mod watcher;
 
 pub use client::{Client, Reconfig};

@@ -8,43 +8,87 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use uuid::Uuid;
 use zk_env::sleep_until;
-use zk_proto::{CreateOptions, ErrorCode, path};
+use zk_proto::{CreateOptions, ErrorCode, SessionId, Stat, path};
 
 use crate::client::Client;
 use crate::error::{Error, Outcome};
 use crate::reaper::GuaranteedDelete;
+use crate::reply::Reply;
 use crate::session::Epoch;
 
 /// Between attempts that were refused for the moment.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The id in a protected znode's name.
+/// The id in a protected znode's name, and how the name carries it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ProtectedId(Uuid);
+pub struct ProtectedId {
+    uuid: Uuid,
+    style: Style,
+}
+
+/// Whose names they are.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Style {
+    Curator,
+    GoZk,
+    Kazoo,
+    ZkJava(SessionId),
+}
 
 impl ProtectedId {
-    /// A new id, from the client's environment.
+    /// A new id, from the client's environment, in names as Curator writes them:
+    /// `_c_<uuid>-<name>`.
     pub fn new(client: &Client) -> Self {
-        let mut bytes = [0; 16];
-        client.env().rng("zk-client-protected").fill(&mut bytes);
-        Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
+        Self::styled(client, Style::Curator)
     }
 
-    /// `name` with the id in front, as Curator writes it.
+    /// A new id in names as go-zookeeper writes them: `_c_<32 hex digits>-<name>`.
+    pub fn go_zk(client: &Client) -> Self {
+        Self::styled(client, Style::GoZk)
+    }
+
+    /// A new id in names as kazoo writes them: `<32 hex digits><name>`.
+    pub fn kazoo(client: &Client) -> Self {
+        Self::styled(client, Style::Kazoo)
+    }
+
+    /// A new id in names that ZooKeeper's Java `WriteLock` takes for its own:
+    /// `x-<session id>-<32 hex digits>-<name>`. `WriteLock` itself writes no digits, and
+    /// so cannot tell two locks of one session apart; what it reads is the `x-` and
+    /// the sequence after the last dash.
+    pub fn zk_java(client: &Client) -> Self {
+        Self::styled(client, Style::ZkJava(client.session_id()))
+    }
+
+    fn styled(client: &Client, style: Style) -> Self {
+        let mut bytes = [0; 16];
+        client.env().rng("zk-client-protected").fill(&mut bytes);
+        let uuid = uuid::Builder::from_random_bytes(bytes).into_uuid();
+        Self { uuid, style }
+    }
+
+    /// `name` with the id in front.
     pub fn prefix(&self, name: &str) -> String {
-        format!("{self}-{name}")
+        format!("{self}{name}")
     }
 
     /// The child that carries the id.
     pub fn find_in<'n>(&self, names: &'n [String]) -> Option<&'n String> {
-        let prefix = format!("{self}-");
+        let prefix = self.to_string();
         names.iter().find(|name| name.starts_with(&prefix))
     }
 }
 
+/// What a name starts with.
 impl fmt::Display for ProtectedId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "_c_{}", self.0)
+        let uuid = &self.uuid;
+        match self.style {
+            Style::Curator => write!(f, "_c_{uuid}-"),
+            Style::GoZk => write!(f, "_c_{}-", uuid.simple()),
+            Style::Kazoo => write!(f, "{}", uuid.simple()),
+            Style::ZkJava(session) => write!(f, "x-{}-{}-", session.0, uuid.simple()),
+        }
     }
 }
 
@@ -97,10 +141,69 @@ impl Client {
         data: impl AsRef<[u8]>,
         options: impl Into<CreateOptions>,
     ) -> Result<String, Error> {
-        let (mut timer, at) = (self.env().timer(), self.env().now() + self.deadline());
+        let Some(parent) = path::parent(path) else {
+            return Err(Error::invalid("path", "the root cannot be created"));
+        };
+        let (id, name) = (ProtectedId::new(self), path::name(path));
         let options = options.into();
-        let creating = pin!(self.create_and_recover(path, data.as_ref(), &options));
-        match select(creating, pin!(sleep_until(&mut *timer, at))).await {
+        let is_ephemeral = options.mode().is_ephemeral();
+        let create = |path: &str| self.create(path, data.as_ref(), options.clone());
+        let created =
+            self.create_and_recover(id, parent, name, is_ephemeral, create, |path, _| path);
+        self.before_deadline(created).await
+    }
+
+    /// As [`create_protected`](Self::create_protected), below `parent`, with an id and so a
+    /// style of name of the caller's choice. Gives the path, the `Stat`, and the epoch the
+    /// znode belongs to (of one that is not ephemeral: the epoch in which it was seen).
+    ///
+    /// An ephemeral found after a connection loss is taken for this client's only if
+    /// it belongs to the live session.
+    ///
+    /// # Errors
+    ///
+    /// As `create_protected`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As `create_protected`.
+    pub async fn create2_protected(
+        &self,
+        id: ProtectedId,
+        parent: &str,
+        name: &str,
+        data: impl AsRef<[u8]>,
+        options: impl Into<CreateOptions>,
+    ) -> Result<(String, Stat, Epoch), Error> {
+        let options = options.into();
+        let is_ephemeral = options.mode().is_ephemeral();
+        let create = |path: &str| self.create2(path, data.as_ref(), options.clone());
+        let found = |path, stat| (path, stat);
+        let created = self.create_and_recover(id, parent, name, is_ephemeral, create, found);
+        let (path, stat) = self.before_deadline(created).await?;
+        match self.live_epoch(is_ephemeral.then_some(stat.ephemeral_owner)) {
+            Some(epoch) => Ok((path, stat, epoch)),
+            // The session is gone, and the znode with it.
+            None => Err(Error::EpochEnded),
+        }
+    }
+
+    /// The live session's epoch; of an ephemeral with this owner, only if it is that session's.
+    fn live_epoch(&self, owner: Option<SessionId>) -> Option<Epoch> {
+        let epoch = self.epoch();
+        let Some(owner) = owner else {
+            return Some(epoch);
+        };
+        // An unchanged epoch means that the id read in between belongs to it.
+        (owner == self.session_id() && self.epoch() == epoch).then_some(epoch)
+    }
+
+    async fn before_deadline<T>(
+        &self,
+        creating: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let (mut timer, at) = (self.env().timer(), self.env().now() + self.deadline());
+        match select(pin!(creating), pin!(sleep_until(&mut *timer, at))).await {
             Either::Left((created, _)) => created,
             // What may be there by now, the reaper takes care of.
             Either::Right(_) => Err(Error::DeadlineExceeded {
@@ -109,20 +212,16 @@ impl Client {
             }),
         }
     }
-
-    async fn create_and_recover(
+    async fn create_and_recover<T>(
         &self,
-        path: &str,
-        data: &[u8],
-        options: &CreateOptions,
-    ) -> Result<String, Error> {
-        let Some((parent, name)) = path::parent(path).map(|parent| (parent, path::name(path)))
-        else {
-            return Err(Error::invalid("path", "the root cannot be created"));
-        };
-        let id = ProtectedId::new(self);
+        id: ProtectedId,
+        parent: &str,
+        name: &str,
+        is_ephemeral: bool,
+        create: impl Fn(&str) -> Reply<T>,
+        found: impl Fn(String, Stat) -> T,
+    ) -> Result<T, Error> {
         let protected = path::join(parent, &id.prefix(name));
-        let is_ephemeral = options.mode().is_ephemeral();
         let mut unfinished = Unfinished {
             client: self,
             parent,
@@ -132,7 +231,7 @@ impl Client {
         };
         loop {
             self.ready().await?;
-            let created = self.create(&protected, data, options.clone());
+            let created = create(&protected);
             // Read after the call: the session it was made in, or a later one.
             let epoch = self.epoch();
             unfinished.epoch = is_ephemeral.then_some(epoch);
@@ -156,9 +255,9 @@ impl Client {
             if !error.is_outcome_unknown() {
                 return Err(error);
             }
-            if let Some(found) = self.find_protected(parent, id, is_ephemeral).await? {
+            if let Some((path, stat)) = self.find_protected(parent, id, is_ephemeral).await? {
                 unfinished.is_armed = false;
-                return Ok(found);
+                return Ok(found(path, stat));
             }
             if is_ephemeral && self.epoch() != epoch {
                 return Err(Error::EpochEnded);
@@ -176,7 +275,7 @@ impl Client {
         parent: &str,
         id: ProtectedId,
         is_ephemeral: bool,
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<Option<(String, Stat)>, Error> {
         let idempotent = self.retrying(crate::RetryPolicy::new(u32::MAX));
         let children = idempotent
             .run(|client| {
@@ -193,8 +292,7 @@ impl Client {
         };
         let found = path::join(parent, name);
         let stat = idempotent.run(|client| client.exists(&found, None)).await?;
-        let is_ours =
-            stat.is_some_and(|stat| !is_ephemeral || stat.ephemeral_owner == self.session_id());
-        Ok(is_ours.then_some(found))
+        let is_ours = |stat: &Stat| !is_ephemeral || stat.ephemeral_owner == self.session_id();
+        Ok(stat.filter(is_ours).map(|stat| (found, stat)))
     }
 }

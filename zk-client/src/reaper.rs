@@ -159,7 +159,12 @@ impl Reaper {
 async fn run(env: Arc<dyn Env>, owner: WeakClient, mut state: watch::Receiver<SessionState>) {
     let mut timer = env.timer();
     while let Some(entry) = owner.upgrade().and_then(|owner| owner.reaper().next()) {
-        sleep_until(&mut *timer, entry.due).await;
+        let due = if env.probe().buggify("client: reaper waits") {
+            env.now().max(entry.due) + PAUSE
+        } else {
+            entry.due
+        };
+        sleep_until(&mut *timer, due).await;
         // An error means that the client is gone.
         let connected = state.wait_for(|state| !is_between(*state)).await.is_ok();
         let Some(client) = entry
@@ -171,6 +176,8 @@ async fn run(env: Arc<dyn Env>, owner: WeakClient, mut state: watch::Receiver<Se
         };
         if !client.state().borrow().is_connected() {
             // Expired, and a new session is on its way.
+            env.probe()
+                .reached("client: reaper waits for the next session");
             let _ = state.changed().await;
             continue;
         }
@@ -217,6 +224,7 @@ const fn is_hopeless(error: &Error) -> bool {
             | Error::Closed
             | Error::AuthFailed
             | Error::SessionExpired
+            | Error::EnsembleRegressed { .. }
     )
 }
 

@@ -3,12 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use backoff::ExponentialBackoff;
-use backoff::backoff::Backoff;
 use zk_env::sleep_until;
 
 use crate::client::Client;
 use crate::error::Error;
+use crate::schedule::{BackoffLimits, Schedule};
 
 /// When to try again, and how often.
 ///
@@ -23,8 +22,7 @@ use crate::error::Error;
 #[derive(Clone, Debug)]
 pub struct RetryPolicy {
     attempts: u32,
-    min: Duration,
-    max: Duration,
+    backoff: BackoffLimits,
     retries_unknown: bool,
 }
 
@@ -33,8 +31,10 @@ impl RetryPolicy {
     pub const fn new(attempts: u32) -> Self {
         Self {
             attempts,
-            min: Duration::from_millis(50),
-            max: Duration::from_secs(2),
+            backoff: BackoffLimits {
+                min: Duration::from_millis(50),
+                max: Duration::from_secs(2),
+            },
             retries_unknown: false,
         }
     }
@@ -42,8 +42,7 @@ impl RetryPolicy {
     /// Pauses between attempts.
     #[must_use]
     pub const fn with_backoff(mut self, min: Duration, max: Duration) -> Self {
-        self.min = min;
-        self.max = max;
+        self.backoff = BackoffLimits { min, max };
         self
     }
 
@@ -58,18 +57,6 @@ impl RetryPolicy {
 
     fn allows(&self, error: &Error) -> bool {
         error.is_retryable() || (self.retries_unknown && error.is_outcome_unknown())
-    }
-
-    fn schedule(&self) -> ExponentialBackoff {
-        ExponentialBackoff {
-            current_interval: self.min,
-            initial_interval: self.min,
-            max_interval: self.max,
-            multiplier: 2.0,
-            randomization_factor: 0.0,
-            max_elapsed_time: None,
-            ..ExponentialBackoff::default()
-        }
     }
 }
 
@@ -110,21 +97,16 @@ impl Retrying {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let mut schedule = self.policy.schedule();
+        let mut schedule = Schedule::new(self.policy.backoff);
         let mut rng = None;
         for _ in 1..self.policy.attempts {
             match operation(&self.client).await {
                 Err(error) if self.policy.allows(&error) => {
                     tracing::debug!(%error, "trying again");
-                    let pause = schedule.next_backoff().unwrap_or(self.policy.max);
                     let env = self.client.env();
                     let rng = rng.get_or_insert_with(|| env.rng("zk-client-retry"));
                     let mut timer = env.timer();
-                    sleep_until(
-                        &mut *timer,
-                        env.now() + pause.mul_f64(0.5 + rng.fraction() / 2.0),
-                    )
-                    .await;
+                    sleep_until(&mut *timer, env.now() + schedule.next_pause(rng)).await;
                 }
                 settled => return settled,
             }

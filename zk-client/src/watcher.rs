@@ -10,6 +10,8 @@ use std::task::{Context, Poll, Waker};
 use futures_core::Stream;
 use zk_proto::{EventType, KeeperState, Zxid};
 
+use crate::wakers::{Ticket, Wakers};
+
 /// Events a watcher keeps before it drops the oldest: enough for a burst, small
 /// enough that a forgotten watcher costs kilobytes.
 pub const DEFAULT_WATCHER_CAPACITY: usize = 1024;
@@ -67,6 +69,8 @@ impl WatchedEvent {
 pub struct Watcher {
     queue: Arc<WatcherQueue>,
     homes: Mutex<Vec<Weak<dyn WatcherHome>>>,
+    /// Where the watcher waits as a stream.
+    stream: Option<Ticket>,
 }
 
 /// A client's session, as far as a watcher knows it.
@@ -89,7 +93,7 @@ pub(crate) struct WatcherQueue {
 #[derive(Debug, Default)]
 struct Inner {
     events: VecDeque<WatchedEvent>,
-    wakers: Vec<Waker>,
+    wakers: Wakers,
     /// Sessions that may still deliver.
     live: usize,
     /// Whether there ever was one.
@@ -119,6 +123,7 @@ impl Watcher {
         Self {
             queue: Arc::new(queue),
             homes: Mutex::default(),
+            stream: None,
         }
     }
 
@@ -127,7 +132,11 @@ impl Watcher {
     ///
     /// Cancel safe: an event is taken only when it is returned.
     pub async fn next(&self) -> Option<WatchedEvent> {
-        poll_fn(|cx| self.queue.poll_next(cx.waker())).await
+        let mut next = Next {
+            queue: &self.queue,
+            ticket: None,
+        };
+        poll_fn(|cx| next.queue.poll_next(&mut next.ticket, cx.waker())).await
     }
 
     /// The next event if one is queued.
@@ -163,11 +172,26 @@ impl Drop for Watcher {
     }
 }
 
+/// Somebody who waits for an event; whoever stops waiting leaves nothing behind.
+struct Next<'w> {
+    queue: &'w WatcherQueue,
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Next<'_> {
+    fn drop(&mut self) {
+        if self.ticket.is_some() {
+            self.queue.lock().wakers.forget(self.ticket);
+        }
+    }
+}
+
 impl Stream for Watcher {
     type Item = WatchedEvent;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<WatchedEvent>> {
-        self.queue.poll_next(cx.waker())
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<WatchedEvent>> {
+        let this = &mut *self;
+        this.queue.poll_next(&mut this.stream, cx.waker())
     }
 }
 
@@ -180,27 +204,29 @@ impl WatcherQueue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues an event, at the cost of the oldest one if there is no room.
-    pub(crate) fn push(&self, event: WatchedEvent) {
+    /// Queues an event, at the cost of the oldest one if there is no room: then true.
+    pub(crate) fn push(&self, event: WatchedEvent) -> bool {
         let mut inner = self.lock();
         inner.events.push_back(event);
-        if inner.events.len() > self.capacity
+        let is_full = inner.events.len() > self.capacity;
+        if is_full
             && let Some(oldest) = inner.events.pop_front()
             && let Some(next) = inner.events.front_mut()
         {
             next.lagged += oldest.lagged + 1;
         }
-        inner.wake();
+        wake(inner);
+        is_full
     }
 
     /// One of its sessions will deliver nothing more.
     pub(crate) fn detach(&self) {
         let mut inner = self.lock();
         inner.live = inner.live.saturating_sub(1);
-        inner.wake();
+        wake(inner);
     }
 
-    fn poll_next(&self, waker: &Waker) -> Poll<Option<WatchedEvent>> {
+    fn poll_next(&self, ticket: &mut Option<Ticket>, waker: &Waker) -> Poll<Option<WatchedEvent>> {
         let mut inner = self.lock();
         if let Some(event) = inner.events.pop_front() {
             return Poll::Ready(Some(event));
@@ -208,17 +234,16 @@ impl WatcherQueue {
         if inner.attached && inner.live == 0 {
             return Poll::Ready(None);
         }
-        if !inner.wakers.iter().any(|known| known.will_wake(waker)) {
-            inner.wakers.push(waker.clone());
-        }
+        inner.wakers.register(ticket, waker);
         Poll::Pending
     }
 }
 
-impl Inner {
-    fn wake(&mut self) {
-        self.wakers.drain(..).for_each(Waker::wake);
-    }
+/// Wakes without the lock: whoever is woken may look into the queue on the spot.
+fn wake(mut inner: MutexGuard<'_, Inner>) {
+    let wakers = inner.wakers.take();
+    drop(inner);
+    wakers.into_iter().for_each(Waker::wake);
 }
 
 #[cfg(test)]
@@ -246,6 +271,41 @@ mod tests {
         let second = watcher.try_next().unwrap();
         assert_eq!((second.path.as_str(), second.lagged), ("/5", 0));
         assert_eq!(watcher.try_next(), None);
+    }
+
+    /// Takes the event in the very call that wakes it.
+    struct Eager(Arc<WatcherQueue>, Mutex<Option<WatchedEvent>>);
+
+    impl std::task::Wake for Eager {
+        fn wake(self: Arc<Self>) {
+            *self.1.lock().unwrap() = self.0.lock().events.pop_front();
+        }
+    }
+
+    #[test]
+    fn whoever_is_woken_may_use_the_watcher_on_the_spot() {
+        let watcher = Watcher::new();
+        let eager = Arc::new(Eager(Arc::clone(&watcher.queue), Mutex::default()));
+        let waker = Waker::from(Arc::clone(&eager));
+        let mut next = std::pin::pin!(watcher.next());
+        assert!(
+            next.as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        watcher.queue.push(event("/a"));
+        assert_eq!(eager.1.lock().unwrap().take(), Some(event("/a")));
+    }
+
+    #[test]
+    fn a_wait_that_is_given_up_leaves_no_waker_behind() {
+        let watcher = Watcher::new();
+        for _ in 0..3 {
+            let mut next = std::pin::pin!(watcher.next());
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(next.as_mut().poll(&mut cx).is_pending());
+        }
+        assert!(watcher.queue.lock().wakers.is_empty());
     }
 
     #[derive(Debug)]

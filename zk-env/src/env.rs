@@ -74,8 +74,9 @@ pub trait Env: fmt::Debug + Send + Sync + 'static {
     fn wall(&self) -> SystemTime;
 
     /// A generator of its own for the task or component called `name`: under
-    /// simulation its values depend on seed, host and name alone, so that a new
-    /// task does not shift the others.
+    /// simulation its values depend on seed, host, name and how often the host was
+    /// asked for that name before, so that a new task does not shift the others and
+    /// no two share their values.
     fn rng(&self, name: &str) -> EnvRng;
 
     /// The disk of this host.

@@ -18,7 +18,11 @@ pub mod disk_contract;
 mod env;
 mod io_thread;
 mod probe;
+#[cfg(feature = "planted-bugs")]
+mod probed_env;
 mod rng;
+#[cfg(feature = "planted-bugs")]
+mod scripted_probe;
 mod task;
 mod time;
 mod tokio_disk;
@@ -28,7 +32,11 @@ mod tokio_timer;
 pub use disk::{Disk, File, OpenMode};
 pub use env::{BoxFuture, BoxStream, Env, Listener, Stream, accept};
 pub use probe::{Probe, Probed};
+#[cfg(feature = "planted-bugs")]
+pub use probed_env::ProbedEnv;
 pub use rng::EnvRng;
+#[cfg(feature = "planted-bugs")]
+pub use scripted_probe::ScriptedProbe;
 pub use task::TaskHandle;
 pub use time::{Boot, Mono, Timer, sleep_until};
 pub use tokio_env::{TokioEnv, literal};

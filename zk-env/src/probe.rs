@@ -38,7 +38,8 @@ impl Probe {
     }
 
     /// A failpoint: whether to do the legal but unlikely thing here. Never outside
-    /// a simulation.
+    /// a simulation, and there with a chance below one: some make the code try again,
+    /// which at a chance of one would not end.
     #[inline]
     pub fn buggify(&self, point: &'static str) -> bool {
         self.0.as_ref().is_some_and(|probed| probed.fires(point))

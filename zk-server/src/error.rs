@@ -1,4 +1,4 @@
-//! What can go wrong before a server serves.
+//! What can go wrong before a server serves, and what ends it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -74,5 +74,12 @@ pub enum ServerError {
         addr: SocketAddr,
         /// What the system said.
         source: Arc<io::Error>,
+    },
+    /// The server has panicked, which is a bug of its own, and serves nobody any more:
+    /// half of a change may have been made. Start another.
+    #[error("the server panicked while {stage}")]
+    Failed {
+        /// What it was doing.
+        stage: &'static str,
     },
 }

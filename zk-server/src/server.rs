@@ -122,16 +122,43 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The port could not be had again; the server is stopped then.
+    /// The port could not be had again, or the server has [failed](Self::failure); it is
+    /// stopped then.
     pub async fn restart(&self) -> Result<(), ServerError> {
         let mut run = self.run.lock().await;
         if let Some(run) = run.take() {
             run.stop().await;
         }
+        if let Some(failure) = self.failure() {
+            return Err(failure);
+        }
         let bound = bind(&*self.shell.env, self.addr).await?;
         *run = Some(Run::start(Arc::clone(&self.shell), bound));
         tracing::info!(addr = %self.addr, "server restarted");
         Ok(())
+    }
+
+    /// Why the server serves nobody any more, if a panic has ended it: always
+    /// [`ServerError::Failed`]. A panic that may have left a change half made closes
+    /// every connection and the port, for good; one that concerns a single connection
+    /// closes that one and is no failure.
+    pub fn failure(&self) -> Option<ServerError> {
+        let stage = self.shell.failure()?;
+        Some(ServerError::Failed { stage })
+    }
+
+    /// Waits until the server fails; see [`failure`](Self::failure). For ever, as a rule.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn failed(&self) -> ServerError {
+        loop {
+            self.shell.broken.cancelled().await;
+            if let Some(failure) = self.failure() {
+                return failure;
+            }
+        }
     }
 
     /// Ends a session as if it had timed out: its ephemerals go and its connection

@@ -22,7 +22,9 @@
 //! - A quota's usage that a client has overwritten with nonsense starts anew, and
 //!   limits end with a znode below `/zookeeper/quota` only. Apache dies of the one and
 //!   confuses paths in the other case.
-//! - The reaper never deletes what has become a plain znode meanwhile.
+//! - The reaper never deletes what has become a plain znode meanwhile. Ages of TTL
+//!   znodes and containers do not follow a wall clock that is set; they count from
+//!   the reaper's first look, so that a TTL can take one more check interval.
 //! - A watch on a null path is accepted and is none.
 //! - What Apache does in the order of a hash table happens in order: children, the
 //!   ephemerals of a session, identities.
@@ -49,7 +51,7 @@ use crate::observe::TransactionObserver;
 use crate::pipeline::{Applied, ContainerManager, Prep, Requester, World, apply, last_op};
 use crate::session::{SessionIds, Sessions, password};
 use crate::tree::{DataTree, SeededState, Watches};
-use crate::txn::Txn;
+use crate::txn::{Txn, TxnBody};
 
 pub(crate) use crate::conn::{ConnId, ConnInfo, Output};
 pub(crate) use crate::session::SessionInfo;
@@ -98,11 +100,9 @@ impl Standalone {
     }
 
     /// Lets a simulator see and disturb what happens.
-    pub(crate) fn observed_by(
-        mut self,
-        probe: Probe,
-        on_transaction: TransactionObserver,
-    ) -> Self {
+    pub(crate) fn observed_by(mut self, probe: Probe, on_transaction: TransactionObserver) -> Self {
+        self.prep.observed_by(probe.clone());
+        self.connections.observed_by(probe.clone());
         self.probe = probe;
         self.on_transaction = on_transaction;
         self
@@ -119,6 +119,9 @@ impl Standalone {
         let Some((connection, schemes)) = self.connections.get_mut(conn) else {
             return;
         };
+        if connection.is_closing() {
+            self.probe.reached("server: request behind a close");
+        }
         match connection.handle_frame(frame, schemes) {
             Received::Connect(request) => self.connect(conn, &request, now, wall_ms),
             Received::Request(request) => self.request(conn, request, now, wall_ms),
@@ -137,12 +140,15 @@ impl Standalone {
 
     /// Expires sessions and reaps containers and TTL znodes that are due.
     pub(crate) fn handle_timeout(&mut self, now: Mono, wall_ms: i64) {
-        for session in self.sessions.take_expired(now) {
+        let spares_connected = self.probe.has_planted("session served past its expiry");
+        for session in self.sessions.take_expired(now, spares_connected) {
+            self.probe.reached("server: session expired");
             info!(%session, "session expired");
             self.end_session(session, wall_ms);
         }
-        while let Some(path) = self.containers.poll(now, wall_ms, &self.tree) {
+        while let Some(path) = self.containers.poll(now, &self.tree) {
             debug!(%path, "reaping");
+            self.probe.reached("server: container or TTL znode reaped");
             let world = world(&self.tree, &self.sessions, &self.connections, wall_ms);
             let txn = self.prep.delete_container(&path, world);
             self.apply_for(txn, Some(&path));
@@ -184,6 +190,8 @@ impl Standalone {
     fn connect(&mut self, conn: ConnId, request: &ConnectRequest, now: Mono, wall_ms: i64) {
         let ours = self.tree.last_processed();
         if request.last_zxid_seen > ours {
+            self.probe
+                .reached("server: refused a client that has seen more");
             let seen = request.last_zxid_seen;
             info!(%seen, %ours, "refusing a client that has seen more than this server");
             self.close(conn);
@@ -214,6 +222,9 @@ impl Standalone {
         now: Mono,
         wall_ms: i64,
     ) -> SessionId {
+        if self.probe.buggify("server: skip a session id") {
+            self.session_ids.next();
+        }
         let session = self.session_ids.next();
         self.sessions.add(session, timeout_ms, conn, now);
         let world = world(&self.tree, &self.sessions, &self.connections, wall_ms);
@@ -235,11 +246,16 @@ impl Standalone {
     ) -> Option<SessionId> {
         let session = request.session_id;
         if let Some(old) = self.sessions.conn(session) {
+            self.probe
+                .reached("server: session moved to another connection");
             self.close(old);
         }
         let is_valid = request.password == password(session)
             && self.sessions.renew(session, timeout_ms, conn, now);
         debug!(%session, is_valid, "session to be renewed");
+        if !is_valid {
+            self.probe.reached("server: session to be renewed is gone");
+        }
         is_valid.then_some(session)
     }
 
@@ -268,6 +284,10 @@ impl Standalone {
         let world = world(&self.tree, &self.sessions, &self.connections, wall_ms);
         let who = Requester::anonymous(session, cxid);
         let txn = self.prep.close_session(who, world);
+        if matches!(&txn.body, TxnBody::CloseSession { paths } if !paths.is_empty()) {
+            self.probe
+                .reached("server: ephemerals deleted with their session");
+        }
         self.apply(txn);
         self.sessions.remove(session);
         self.tree.last_processed()

@@ -7,7 +7,9 @@
 )]
 
 mod faults;
+mod regressed;
 mod scenario;
+mod unlikely;
 mod worker;
 
 use std::collections::BTreeSet;

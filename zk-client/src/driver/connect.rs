@@ -31,10 +31,17 @@ impl Driver {
         loop {
             let (next, servers) = {
                 let mut book = self.shared.host_book();
-                (book.hosts.next_host(), book.hosts.len())
+                if self.shared.probe.buggify("client: skip a server") {
+                    book.hosts.rotate();
+                }
+                let next = book.hosts.next_host();
+                if book.hosts.is_backed_off() {
+                    self.shared.probe.reached("client: back-off at its longest");
+                }
+                (next, book.hosts.len())
             };
             let timeout = self.attempt_timeout(servers);
-            self.pause(next.delay).await?;
+            self.pause(self.whim_of(next.delay)).await?;
             match self.try_host(&next.host, timeout).await? {
                 Ok((stream, address)) => {
                     return Some(Connection {
@@ -44,7 +51,10 @@ impl Driver {
                         timeout,
                     });
                 }
-                Err(reason) => self.shared.host_book().failed(&next.host, reason),
+                Err(reason) => {
+                    self.refusals.reset();
+                    self.shared.host_book().failed(&next.host, reason);
+                }
             }
         }
     }
@@ -52,9 +62,31 @@ impl Driver {
     /// Java's figure: the servers share the session timeout. It starts anew for the
     /// lookup, for each address and for the handshake.
     fn attempt_timeout(&self, servers: usize) -> Duration {
+        if self
+            .shared
+            .probe
+            .buggify("client: give up an attempt early")
+        {
+            return MIN_ATTEMPT;
+        }
         let servers = u32::try_from(servers).unwrap_or(u32::MAX);
         let session = self.shared.session().identity().timeout;
         (session / servers.max(1)).max(MIN_ATTEMPT)
+    }
+
+    /// A simulator may have it sooner or later.
+    fn whim_of(&self, delay: Duration) -> Duration {
+        const SOON: Duration = Duration::from_millis(1);
+        const LATER: Duration = Duration::from_secs(1);
+
+        let probe = &self.shared.probe;
+        if probe.buggify("client: reconnect at once") {
+            delay.min(SOON)
+        } else if probe.buggify("client: reconnect late") {
+            delay + LATER
+        } else {
+            delay
+        }
     }
 
     async fn pause(&mut self, delay: Duration) -> Option<()> {
@@ -74,15 +106,28 @@ impl Driver {
         let lookup = self.resolver.resolve(&host.host, host.port);
         let mut addresses = match self.within(timeout, lookup).await? {
             Ok(addresses) => addresses,
-            Err(error) => return Some(Err(format!("name lookup: {error}"))),
+            Err(error) => {
+                self.shared.probe.reached(place_of_lookup(&error));
+                return Some(Err(format!("name lookup: {error}")));
+            }
         };
         self.rng.shuffle(&mut addresses);
+        if addresses.is_empty() {
+            self.shared.probe.reached("client: name without an address");
+        } else if addresses.len() > MAX_ADDRESSES {
+            self.shared
+                .probe
+                .reached("client: name with very many addresses");
+        }
         let mut reason = "the name has no address".to_owned();
         for address in addresses.into_iter().take(MAX_ADDRESSES) {
             let connecting = self.connector.connect(address);
             match self.within(timeout, connecting).await? {
                 Ok(stream) => return Some(Ok((stream, address))),
-                Err(error) => reason = format!("{address}: {error}"),
+                Err(error) => {
+                    self.shared.probe.reached(place_of_attempt(&error));
+                    reason = format!("{address}: {error}");
+                }
             }
         }
         Some(Err(reason))
@@ -111,5 +156,21 @@ impl Driver {
             timer.poll_expired(cx).map(|()| Err(late()))
         });
         self.attend(race).await
+    }
+}
+
+fn place_of_lookup(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::TimedOut {
+        "client: name lookup timed out"
+    } else {
+        "client: name lookup failed"
+    }
+}
+
+fn place_of_attempt(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::TimedOut {
+        "client: connect attempt timed out"
+    } else {
+        "client: connect attempt failed"
     }
 }

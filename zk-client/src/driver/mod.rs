@@ -5,7 +5,9 @@
 
 mod busy_poll;
 mod connect;
+mod four_letter;
 mod read_write;
+mod regression;
 mod serve;
 
 use std::future::{Future, poll_fn};
@@ -16,8 +18,9 @@ use std::task::{Context, Poll};
 
 use busy_poll::BusyPoll;
 use futures_util::task::AtomicWaker;
+use regression::Refusals;
 use tokio::sync::watch;
-use zk_env::{Env, EnvRng, Mono, Timer};
+use zk_env::{Env, EnvRng, Mono, Probe, Timer};
 use zk_proto::HostPort;
 
 use crate::config::{Config, Connector, Resolver};
@@ -31,6 +34,8 @@ use crate::watcher::{WatcherHome, WatcherId};
 pub(crate) struct Shared {
     pub(crate) env: Arc<dyn Env>,
     session: Mutex<Session>,
+    /// What a simulator sees and disturbs.
+    pub(crate) probe: Probe,
     /// The task sleeps here.
     driver: AtomicWaker,
     pub(crate) state: watch::Sender<SessionState>,
@@ -76,6 +81,7 @@ impl HostBook {
 impl Shared {
     pub(crate) fn new(env: Arc<dyn Env>, session: Session, hosts: Hosts) -> Self {
         Self {
+            probe: env.probe(),
             env,
             session: Mutex::new(session),
             driver: AtomicWaker::new(),
@@ -139,6 +145,7 @@ pub(crate) struct Driver {
     /// What the timer is set to; resetting it is not free.
     armed: Mono,
     rng: EnvRng,
+    refusals: Refusals,
     /// Reused between turns.
     outputs: Vec<Output>,
 }
@@ -147,6 +154,9 @@ pub(crate) struct Driver {
 /// panic, every call and watcher is still told.
 impl Drop for Driver {
     fn drop(&mut self) {
+        if !self.shared.session().is_over() {
+            self.shared.probe.reached("client: driver dropped early");
+        }
         self.shared.session().abandon();
         self.carry_out();
     }
@@ -164,6 +174,7 @@ impl Driver {
             timer,
             armed: Mono::MAX,
             rng: shared.env.rng("zk-client-driver"),
+            refusals: Refusals::default(),
             outputs: Vec::new(),
             shared,
         }
@@ -182,8 +193,18 @@ impl Driver {
                 self.shared.host_book().failed(&host, cause.to_string());
             }
             let now = self.shared.now();
-            self.shared.session().handle_disconnected(now, &cause);
+            let was_refused = {
+                let mut session = self.shared.session();
+                let was_refused = session.is_refused(&cause);
+                session.handle_disconnected(now, &cause);
+                was_refused
+            };
             self.carry_out();
+            if was_refused {
+                self.note_refusal(&host).await;
+            } else {
+                self.refusals.reset();
+            }
         }
         self.carry_out();
     }
@@ -200,10 +221,16 @@ impl Driver {
         for output in outputs.drain(..) {
             match output {
                 // Nobody waiting is as good as an answer taken.
-                Output::Reply(slot, result) => drop(slot.send(result)),
+                Output::Reply(slot, result) => {
+                    if slot.send(result).is_err() {
+                        self.shared.probe.reached("client: dropped call answered");
+                    }
+                }
                 Output::Event(watcher, event) => {
                     metrics::watch_event();
-                    watcher.push(event);
+                    if watcher.push(event) {
+                        self.shared.probe.reached("client: watcher lagged");
+                    }
                 }
                 Output::Detach(watcher) => watcher.detach(),
                 Output::State(state) => {
@@ -227,7 +254,10 @@ impl Driver {
             self.armed = deadline;
             self.timer.reset(deadline);
         }
-        if self.timer.poll_expired(cx).is_pending() {
+        let probe = &self.shared.probe;
+        if self.timer.poll_expired(cx).is_pending()
+            && !probe.buggify("client: look at the time early")
+        {
             return Poll::Pending;
         }
         let now = self.shared.now();

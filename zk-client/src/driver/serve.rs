@@ -26,6 +26,9 @@ const BYTES_PER_TURN: usize = 16 * 1024;
 /// The same while a single frame is larger than that.
 const MAX_BYTES_PER_TURN: usize = 4 * CHUNK;
 
+/// What a simulator calls few bytes: less than a length word and an xid.
+const FEW_BYTES: usize = 7;
+
 /// The connection's buffers.
 struct Link {
     stream: BoxStream,
@@ -34,6 +37,8 @@ struct Link {
     output: BytesMut,
     needs_flush: bool,
     is_established: bool,
+    /// A simulator made the last turn end early.
+    has_yielded: bool,
 }
 
 impl Driver {
@@ -52,6 +57,7 @@ impl Driver {
             output: BytesMut::new(),
             needs_flush: false,
             is_established: false,
+            has_yielded: false,
         };
         let now = self.shared.now();
         self.shared
@@ -78,16 +84,20 @@ impl Driver {
                 return Poll::Ready(cause);
             }
             if let Poll::Ready(Err(cause)) = reading {
+                self.note_cut(link);
                 return Poll::Ready(cause);
             }
             self.note_established(link);
+            if self.yields(link, cx) {
+                return Poll::Pending;
+            }
             if let Poll::Ready(Err(cause)) = self.poll_write(link, now, cx) {
                 return Poll::Ready(cause);
             }
             if let Some(cause) = self.carry_out() {
                 return Poll::Ready(cause);
             }
-            if self.shared.take_move() {
+            if self.shared.take_move() || self.leaves(link) {
                 return Poll::Ready(Cause::Rebalanced);
             }
             if search.poll(self, cx).is_ready() {
@@ -106,6 +116,31 @@ impl Driver {
                 }
             }
             return Poll::Pending;
+        }
+    }
+
+    /// A simulator may let others have their turn here, but not twice in a row.
+    fn yields(&self, link: &mut Link, cx: &Context<'_>) -> bool {
+        let probe = &self.shared.probe;
+        link.has_yielded = !link.has_yielded && probe.buggify("client: yield before writing");
+        if link.has_yielded {
+            cx.waker().wake_by_ref();
+        }
+        link.has_yielded
+    }
+
+    /// A simulator may send the client to another server, as a new list would.
+    fn leaves(&self, link: &Link) -> bool {
+        let probe = &self.shared.probe;
+        link.is_established && probe.buggify("client: leave for another server")
+    }
+
+    /// Tells a simulator where the server's bytes end.
+    fn note_cut(&self, link: &Link) {
+        if !link.input.is_empty() {
+            self.shared
+                .probe
+                .reached("client: cut within a frame of the server");
         }
     }
 
@@ -128,7 +163,13 @@ impl Driver {
     ) -> Poll<Result<(), Cause>> {
         let (mut read, mut budget) = (0, MAX_BYTES_PER_TURN);
         while read < budget {
-            match ready!(link.poll_fill(cx)) {
+            let probe = &self.shared.probe;
+            let room = if probe.buggify("client: read few bytes") {
+                FEW_BYTES
+            } else {
+                BYTES_PER_TURN
+            };
+            match ready!(link.poll_fill(room, cx)) {
                 Ok(0) => return Poll::Ready(Err(Cause::ClosedByServer)),
                 Ok(len) => {
                     metrics::received(len);
@@ -138,6 +179,14 @@ impl Driver {
                 Err(error) => return Poll::Ready(Err(Cause::Io(error.to_string()))),
             }
             match self.hand_over(link, now) {
+                Ok(true)
+                    if self
+                        .shared
+                        .probe
+                        .buggify("client: end the turn after one read") =>
+                {
+                    break;
+                }
                 Ok(true) => budget = BYTES_PER_TURN,
                 Ok(false) => {}
                 Err(cause) => return Poll::Ready(Err(cause)),
@@ -159,13 +208,17 @@ impl Driver {
                 }
                 Ok(None) => return Ok(had_frame),
                 Err(FrameError { length, limit }) if length > 0 => {
+                    self.shared.probe.reached("client: frame length refused");
                     // Whose reply it is stands right behind the length.
                     let head = link.input.first_chunk::<8>();
                     let xid = head.map(|[_, _, _, _, xid @ ..]| Xid(i32::from_be_bytes(*xid)));
                     session.handle_oversized_reply(xid, length.unsigned_abs() as usize, limit);
                     return Ok(had_frame);
                 }
-                Err(error) => return Err(Cause::BadBytes(error.to_string())),
+                Err(error) => {
+                    self.shared.probe.reached("client: frame length refused");
+                    return Err(Cause::BadBytes(error.to_string()));
+                }
             }
         }
     }
@@ -185,7 +238,17 @@ impl Driver {
             if link.output.is_empty() {
                 break;
             }
-            match ready!(Pin::new(&mut link.stream).poll_write(cx, &link.output)) {
+            let probe = &self.shared.probe;
+            let bytes = if probe.buggify("client: write few bytes") {
+                &link.output[..link.output.len().min(FEW_BYTES)]
+            } else {
+                &link.output
+            };
+            let writing = Pin::new(&mut link.stream).poll_write(cx, bytes);
+            if writing.is_pending() {
+                probe.reached("client: socket full");
+            }
+            match ready!(writing) {
                 Ok(0) => return Poll::Ready(Err(Cause::ClosedByServer)),
                 Ok(len) => {
                     link.output.advance(len);
@@ -207,11 +270,12 @@ impl Driver {
 }
 
 impl Link {
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+    /// Reads up to `limit` bytes.
+    fn poll_fill(&mut self, limit: usize, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
         if self.input.capacity() - self.input.len() < BYTES_PER_TURN {
             self.input.reserve(CHUNK);
         }
-        let mut room = (&mut self.input).limit(BYTES_PER_TURN);
+        let mut room = (&mut self.input).limit(limit);
         poll_read_buf(Pin::new(&mut self.stream), cx, &mut room)
     }
 }

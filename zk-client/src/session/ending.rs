@@ -51,6 +51,7 @@ impl Session {
             return;
         }
         tracing::info!(session = %self.identity.id, %cause, "disconnected");
+        self.note_disconnection(cause);
         self.phase = Phase::Down;
         self.is_leaving = false;
         self.control.clear();
@@ -75,12 +76,43 @@ impl Session {
         }
     }
 
+    /// Tells a simulator what the end of a connection meets.
+    fn note_disconnection(&mut self, cause: &Cause) {
+        let probe = &self.config.probe;
+        self.requests.note_cut(probe);
+        self.has_lost_write |= self.requests.has_unanswered_write();
+        if let Some(place) = cause.place() {
+            probe.reached(place);
+        }
+        let place = match (&self.phase, cause) {
+            (Phase::Handshake { .. }, Cause::ClosedByServer) => {
+                "client: refused without an answer to the handshake"
+            }
+            (Phase::Handshake { .. }, Cause::Io(_)) => "client: cut in the handshake",
+            (Phase::Authenticating { .. }, _) => "client: cut while authenticating",
+            (Phase::Serving { .. }, _) if self.set_watches_left > 0 => {
+                "client: cut while watches were registered again"
+            }
+            (Phase::Serving { .. }, cause) if cause.is_planned() && !self.requests.is_idle() => {
+                "client: moved with calls in flight"
+            }
+            _ => return,
+        };
+        probe.reached(place);
+    }
+
     /// The server said that the session is gone.
     pub(super) fn expire(&mut self) {
         let epoch = self.identity.epoch;
         self.requests.fail_all(true, &mut self.outputs);
-        self.requests
-            .fail_queued(&Error::EpochEnded, &mut self.outputs);
+        if !self
+            .config
+            .probe
+            .has_planted("write replayed into a new session")
+        {
+            self.requests
+                .fail_queued(&Error::EpochEnded, &mut self.outputs);
+        }
         self.watches.end_epoch(&mut self.outputs);
         self.identity.id = SessionId::NONE;
         self.identity.password = Password::none();
@@ -98,6 +130,28 @@ impl Session {
             // Calls from now on belong to the session to come.
             self.identity.epoch.0 += 1;
         }
+    }
+
+    /// Whether the server has refused a session that it could have resumed, without
+    /// saying why.
+    pub(crate) fn is_refused(&self, cause: &Cause) -> bool {
+        let is_silent = matches!(cause, Cause::ClosedByServer | Cause::Io(_));
+        let is_handshake = matches!(self.phase, Phase::Handshake { .. });
+        is_silent && is_handshake && self.identity.last_zxid > Zxid::ZERO
+    }
+
+    /// No server has what this session has seen, and `newest` is the most that any
+    /// has: the ensemble that the session belonged to is gone. A new session would
+    /// find another history, which is for the user to decide about.
+    pub(crate) fn handle_regressed(&mut self, newest: Zxid) {
+        if self.over.is_some() {
+            return;
+        }
+        let (epoch, seen) = (self.identity.epoch, self.identity.last_zxid);
+        tracing::error!(session = %self.identity.id, %seen, %newest, "the ensemble has lost what this session has seen");
+        self.watches.end_epoch(&mut self.outputs);
+        let error = Error::EnsembleRegressed { seen, newest };
+        self.end(error, SessionState::Expired { epoch }, closed());
     }
 
     /// The driver is gone before its time: its runtime has shut down, or it panicked.
@@ -126,7 +180,7 @@ impl Session {
             self.outputs.extend(answers);
         }
         self.outputs
-            .extend(self.waiting_for_room.drain(..).map(Output::Wake));
+            .extend(self.waiting_for_room.take().into_iter().map(Output::Wake));
         self.disconnect(Cause::Closed);
     }
 

@@ -12,7 +12,7 @@ use zk_proto::{
     encode_frame,
 };
 
-use super::watches::encode_batch;
+use super::watches::{BATCH_BYTES, encode_batch};
 use super::{Cause, Error, Now, Output, Phase, Session, SessionState, closed};
 use crate::reply::RawReply;
 
@@ -61,39 +61,67 @@ impl Session {
     ) {
         let response = match ConnectResponse::decode(&mut Reader::new(frame)) {
             Ok(response) => response,
-            Err(error) => return self.disconnect(Cause::BadBytes(error.to_string())),
+            Err(error) => {
+                self.config
+                    .probe
+                    .reached("client: handshake answer unreadable");
+                return self.disconnect(Cause::BadBytes(error.to_string()));
+            }
         };
         if response.timeout_ms <= 0 {
-            return self.handle_session_gone();
+            return self.handle_session_gone(now);
         }
         let is_other =
             self.identity.id != SessionId::NONE && self.identity.id != response.session_id;
         if is_other && !self.identity.is_makeshift {
             // Not ours any more, whoever's it is: an answer no sane server gives.
-            return self.handle_session_gone();
+            return self.handle_session_gone(now);
         }
         if response.session_id == SessionId::NONE {
             return self.disconnect(Cause::BadBytes("a session without an id".into()));
         }
         let is_read_only = response.read_only.unwrap_or(false);
         self.adopt(&response, is_read_only);
-        self.identity.proof = Some(sent_at);
+        self.identity.proof = Some(self.proof(now, sent_at));
         self.timers.last_read = now.mono;
         self.timers.last_sent = now.mono;
         self.authenticate(server, deadline, is_read_only);
     }
 
     /// "Expired": the server closes after saying so.
-    fn handle_session_gone(&mut self) {
+    fn handle_session_gone(&mut self, now: Now) {
         if self.identity.id == SessionId::NONE || self.identity.is_makeshift {
             return self.disconnect(Cause::BadBytes("a new session was refused".into()));
         }
+        self.note_expiry(now);
         self.phase = Phase::Down;
         self.disconnect(Cause::Expired);
         self.expire();
     }
 
+    /// Tells a simulator what the expiry meets.
+    fn note_expiry(&self, now: Now) {
+        let probe = &self.config.probe;
+        if self.has_lost_write {
+            probe.reached("client: write unanswered at expiry");
+        }
+        if self.requests.queued() > 0 {
+            probe.reached("client: calls queued at expiry");
+        }
+        if !self.watches.is_empty() {
+            probe.reached("client: watches registered at expiry");
+        }
+        let ends = self
+            .identity
+            .proof
+            .map(|proof| proof + self.identity.timeout);
+        if ends.is_some_and(|ends| ends <= now.boot) {
+            probe.reached("client: heard of expiry after the session timeout");
+        }
+    }
+
     fn adopt(&mut self, response: &ConnectResponse, is_read_only: bool) {
+        self.has_lost_write = false;
         // Expiry has counted already.
         let is_first = self.identity.epoch.number() == 0;
         let is_other =
@@ -119,6 +147,11 @@ impl Session {
             encode_control(&mut self.control, Xid::AUTH, OpCode::Auth, &packet);
         }
         let left = self.auths.len();
+        if left > 0 && self.requests.queued() > 0 {
+            self.config
+                .probe
+                .reached("client: calls waited for credentials");
+        }
         if left == 0 {
             self.serve(server, is_read_only);
         } else {
@@ -142,6 +175,7 @@ impl Session {
         }
         if err == ErrorCode::AuthFailed {
             tracing::info!(session = %self.identity.id, "authentication failed");
+            self.config.probe.reached("client: credentials refused");
             return self.end(Error::AuthFailed, SessionState::AuthFailed, closed());
         }
         self.timers.last_read = now.mono;
@@ -182,6 +216,9 @@ impl Session {
         };
         self.set_watches(server);
         let epoch = self.identity.epoch;
+        if is_read_only {
+            self.config.probe.reached("client: connected read-only");
+        }
         self.publish(if is_read_only {
             SessionState::ConnectedReadOnly { epoch }
         } else {
@@ -193,7 +230,8 @@ impl Session {
     /// Every list in the form the server knows; SetWatches2 only when there are
     /// persistent watches, because servers before 3.6 close on it.
     fn set_watches(&mut self, server: SocketAddr) {
-        if self.watches.is_empty() {
+        let probe = &self.config.probe;
+        if self.watches.is_empty() || probe.has_planted("watches not registered again") {
             return;
         }
         let support = self.server_ops.get(server, OpCode::SetWatches2);
@@ -201,9 +239,18 @@ impl Session {
             self.watches.drop_persistent(&mut self.outputs);
         }
         self.is_probing_set_watches = support.is_none() && self.watches.has_persistent();
-        for batch in self.watches.batches(self.identity.last_zxid) {
+        let limit = if probe.buggify("client: SetWatches in small chunks") {
+            1
+        } else {
+            BATCH_BYTES
+        };
+        for batch in self.watches.batches(self.identity.last_zxid, limit) {
             self.set_watches_left += 1;
             encode_batch(batch, &mut self.control);
+        }
+        probe.reached("client: watches re-registered");
+        if self.set_watches_left > 1 {
+            probe.reached("client: watches re-registered in several chunks");
         }
     }
 

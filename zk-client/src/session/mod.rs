@@ -20,7 +20,7 @@ mod watches;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -28,8 +28,9 @@ use tokio::sync::oneshot;
 use zk_env::{Mono, Probe};
 use zk_proto::{Encode, ErrorCode, OpCode, Password, SessionId, Xid, Zxid};
 
-use crate::error::Error;
+use crate::error::{Error, QueueLimit};
 use crate::reply::{RawReply, RawResult};
+use crate::wakers::{Ticket, Wakers};
 use crate::watcher::{WatchedEvent, WatcherId, WatcherQueue};
 pub(crate) use requests::Limits;
 use requests::{Deadline, Request, Requests};
@@ -142,12 +143,14 @@ pub(crate) struct Session {
     closing: Option<Closing>,
     /// Why the client is terminal, for calls to come.
     over: Option<Error>,
+    /// A connection of this session was lost over an unanswered write.
+    has_lost_write: bool,
     /// The session's own frames, ahead of the queue.
     control: BytesMut,
     /// The connection is being dropped: what else it brings does not count.
     is_leaving: bool,
     timers: Timers,
-    waiting_for_room: Vec<Waker>,
+    waiting_for_room: Wakers,
     outputs: VecDeque<Output>,
 }
 
@@ -177,10 +180,11 @@ impl Session {
             is_probing_set_watches: false,
             closing: None,
             over: None,
+            has_lost_write: false,
             control: BytesMut::new(),
             is_leaving: false,
             timers: Timers::default(),
-            waiting_for_room: Vec::new(),
+            waiting_for_room: Wakers::default(),
             outputs: VecDeque::new(),
             config,
         }
@@ -209,6 +213,10 @@ impl Session {
         record: &impl Encode,
     ) -> Result<Queued, Error> {
         self.check_open()?;
+        if self.config.probe.buggify("client: queue found full") {
+            let limit = QueueLimit::Requests(self.config.limits.queued_requests);
+            return Err(Error::QueueFull { limit });
+        }
         let (slot, answer) = oneshot::channel();
         let mut request = Request::new(call.op);
         request.slot = Some(slot);
@@ -217,7 +225,18 @@ impl Session {
             after: call.deadline,
         };
         request.watch = call.watch;
-        let xid = self.requests.push(request, path, record)?;
+        let probe = &self.config.probe;
+        let xid = self
+            .requests
+            .push(request, path, record)
+            .inspect_err(|error| {
+                if matches!(error, Error::QueueFull { .. }) {
+                    probe.reached("client: queue full");
+                }
+            })?;
+        if xid == Xid(1) && self.config.last_xid != Xid(0) {
+            probe.reached("client: xid wrapped");
+        }
         Ok(Queued { xid, answer })
     }
 
@@ -260,27 +279,24 @@ impl Session {
     }
 
     /// Whether a call would be taken; if not, `waker` is woken once that changes.
-    pub(crate) fn poll_ready(&mut self, waker: &Waker) -> Option<Result<(), Error>> {
+    pub(crate) fn poll_ready(
+        &mut self,
+        ticket: &mut Option<Ticket>,
+        waker: &Waker,
+    ) -> Poll<Result<(), Error>> {
         match self.check_open() {
-            Err(error) => Some(Err(error)),
-            Ok(()) if self.requests.has_room() => Some(Ok(())),
+            Err(error) => Poll::Ready(Err(error)),
+            Ok(()) if self.requests.has_room() => Poll::Ready(Ok(())),
             Ok(()) => {
-                if !self
-                    .waiting_for_room
-                    .iter()
-                    .any(|known| known.will_wake(waker))
-                {
-                    self.waiting_for_room.push(waker.clone());
-                }
-                None
+                self.waiting_for_room.register(ticket, waker);
+                Poll::Pending
             }
         }
     }
 
-    /// Nobody waits for room with it any more.
-    pub(crate) fn forget_waker(&mut self, waker: &Waker) {
-        self.waiting_for_room
-            .retain(|known| !known.will_wake(waker));
+    /// Whoever had it does not wait for room any more.
+    pub(crate) fn forget_ticket(&mut self, ticket: Option<Ticket>) {
+        self.waiting_for_room.forget(ticket);
     }
 
     /// A watcher was passed to this session for the first time.
@@ -294,6 +310,7 @@ impl Session {
 
     /// A watcher was dropped.
     pub(crate) fn forget(&mut self, watcher: WatcherId) {
+        let probe = &self.config.probe;
         for pending in self.requests.pending_watches() {
             if pending
                 .registration
@@ -301,6 +318,7 @@ impl Session {
                 .is_some_and(|at| at.watcher.id() == watcher)
             {
                 pending.registration = None;
+                probe.reached("client: watcher dropped over its call");
             }
         }
         for removal in self.watches.forget(watcher) {
@@ -316,6 +334,9 @@ impl Session {
             .any(|pending| removal.is_needed_by(pending));
         let is_serving = matches!(self.phase, Phase::Serving { .. });
         if is_serving && !is_awaited && self.closing.is_none() && self.watches.may_remove(removal) {
+            self.config
+                .probe
+                .reached("client: watch removed that nobody waits for");
             let mut request = Request::new(OpCode::RemoveWatches);
             request.watch = Some(Box::new(removal.pending()));
             // Nobody waits for it; a path that fitted a registration fits a removal.
@@ -339,17 +360,25 @@ impl Session {
             && (self.requests.has_room() || self.check_open().is_err())
         {
             self.outputs
-                .extend(self.waiting_for_room.drain(..).map(Output::Wake));
+                .extend(self.waiting_for_room.take().into_iter().map(Output::Wake));
         }
     }
 
     /// Bytes arrived, whole frames or not: the connection is alive.
-    pub(crate) const fn handle_read(&mut self, now: Mono) {
+    pub(crate) fn handle_read(&mut self, now: Mono) {
+        let limit = timers::read_timeout(self.identity.timeout);
+        let is_serving = matches!(self.phase, Phase::Serving { .. });
+        if is_serving && self.timers.is_alive_by_parts(limit, now) {
+            self.config
+                .probe
+                .reached("client: kept alive by part of a reply");
+        }
         self.timers.last_read = now;
     }
 
     /// A frame arrived.
     pub(crate) fn handle_frame(&mut self, now: Now, frame: &Bytes) {
+        self.timers.last_frame = now.mono;
         if self.is_leaving {
             return;
         }
@@ -379,7 +408,9 @@ impl Session {
 
     /// Time has passed.
     pub(crate) fn handle_timeout(&mut self, now: Now) {
-        self.requests.expire(now.mono, &mut self.outputs);
+        self.note_clocks(now);
+        self.requests
+            .expire(now.mono, &self.config.probe, &mut self.outputs);
         self.check_close_deadline(now.mono);
         match self.phase {
             Phase::Handshake { deadline, .. } | Phase::Authenticating { deadline, .. } => {
@@ -392,11 +423,30 @@ impl Session {
         }
     }
 
+    /// Tells a simulator of what no answer may be lost over: the process, or the
+    /// whole machine, has slept.
+    fn note_clocks(&mut self, now: Now) {
+        let (probe, timeout) = (&self.config.probe, self.identity.timeout);
+        if matches!(self.phase, Phase::Serving { .. })
+            && self.timers.last_read + timeout <= now.mono
+        {
+            probe.reached("client: slept past the session timeout");
+        }
+        if self.timers.note_suspend(now) >= timeout {
+            probe.reached("client: machine suspended past the session timeout");
+        }
+    }
+
     fn check_connection(&mut self, now: Now) {
-        if self.timers.read_deadline(self.identity.timeout) <= now.mono {
+        let probe = &self.config.probe;
+        if self.timers.read_deadline(self.identity.timeout) <= now.mono
+            || probe.buggify("client: lose patience with the server")
+        {
             let read_timeout = timers::read_timeout(self.identity.timeout);
             self.disconnect(Cause::ReadTimeout(read_timeout));
-        } else if self.timers.ping_due(self.identity.timeout) <= now.mono {
+        } else if self.timers.ping_due(self.identity.timeout) <= now.mono
+            || probe.buggify("client: ping early")
+        {
             self.ping(now);
         }
     }

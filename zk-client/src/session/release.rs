@@ -31,6 +31,14 @@ impl Session {
             self.requests.count_control(self.control.len());
             out.extend_from_slice(&self.control);
             self.control.clear();
+            if self
+                .config
+                .probe
+                .buggify("client: own frames in a write of their own")
+            {
+                self.timers.last_sent = now.mono;
+                return;
+            }
         }
         if let Phase::Serving {
             is_read_only,
@@ -58,6 +66,10 @@ impl Session {
         is_read_only: bool,
         out: &mut BytesMut,
     ) {
+        let probe = &self.config.probe;
+        if !self.requests.is_idle() && probe.buggify("client: send nothing while answers are due") {
+            return;
+        }
         while !self.is_held() {
             self.requests.transmit(now.boot, is_read_only, out);
             match self.turn(server, is_read_only) {
@@ -94,7 +106,13 @@ impl Session {
             return if is_idle { Turn::Refuse } else { Turn::Wait };
         }
         let is_known = if is_recent(front.op) && front.step.is_none() {
-            self.server_ops.get(server, front.op)
+            let known = self.server_ops.get(server, front.op);
+            known.filter(|_| {
+                !self
+                    .config
+                    .probe
+                    .buggify("client: forget what the server knows")
+            })
         } else {
             Some(true)
         };

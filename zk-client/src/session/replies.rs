@@ -1,6 +1,7 @@
 //! What comes in once requests flow: answers, events, pongs.
 
 use bytes::Bytes;
+use zk_env::Boot;
 use zk_proto::record::{RemoveWatchesRequest, WatcherEvent};
 use zk_proto::{Decode, ErrorCode, OpCode, Reader, ReplyHeader, WatcherType, Xid, Zxid};
 
@@ -22,14 +23,22 @@ impl Session {
         tracing::trace!(xid = %header.xid, zxid = %header.zxid, err = ?header.err, "reply");
         match header.xid {
             Xid::NOTIFICATION => match WatcherEvent::decode(&mut reader) {
-                Ok(event) => self
-                    .watches
-                    .handle_event(&event, header.zxid, &mut self.outputs),
+                Ok(event) => {
+                    if self.set_watches_left > 0 {
+                        self.config
+                            .probe
+                            .reached("client: watch fired by re-registration");
+                    }
+                    self.watches
+                        .handle_event(&event, header.zxid, &mut self.outputs);
+                }
                 Err(error) => self.disconnect(Cause::BadBytes(error.to_string())),
             },
             Xid::PING => {
                 if self.see_zxid(header.zxid) {
-                    self.identity.proof = self.timers.ping_sent.take().or(self.identity.proof);
+                    let proof = self.timers.ping_sent.take();
+                    let proof = proof.map(|sent_at| self.proof(now, sent_at));
+                    self.identity.proof = proof.or(self.identity.proof);
                 }
             }
             Xid::AUTH => self.handle_auth_reply(now, header.err),
@@ -52,11 +61,21 @@ impl Session {
         {
             let path = Box::default(); // the reply's future knows it
             let error = Error::ReplyTooLarge { path, size, limit };
+            self.config.probe.reached("client: reply over the limit");
             fail(request, error, &mut self.outputs);
         }
         self.disconnect(Cause::BadBytes(format!(
             "a reply of {size} bytes is over the limit of {limit}"
         )));
+    }
+
+    /// What an answer to something sent at `sent_at` proves: that the session was
+    /// alive then, and no more.
+    pub(super) fn proof(&self, now: Now, sent_at: Boot) -> Boot {
+        if self.config.probe.has_planted("deadline from the reply") {
+            return now.boot;
+        }
+        sent_at
     }
 
     /// Adopts the zxid of an ordinary reply; false if the server went back in time.
@@ -65,6 +84,9 @@ impl Session {
             return true;
         }
         if zxid < self.identity.last_zxid {
+            self.config
+                .probe
+                .reached("client: reply refused, server behind");
             self.disconnect(Cause::ServerBehind);
             return false;
         }
@@ -74,6 +96,7 @@ impl Session {
 
     pub(super) fn handle_answer(&mut self, now: Now, header: &ReplyHeader, body: Bytes) {
         if !self.requests_front_is(header.xid) {
+            self.config.probe.reached("client: reply out of order");
             return self.disconnect(Cause::OutOfOrder);
         }
         if !self.see_zxid(header.zxid) {
@@ -88,7 +111,17 @@ impl Session {
             self.requests.put_back(request, trial.frame);
             return self.disconnect(Cause::OperationUnknown);
         }
-        self.identity.proof = Some(request.sent_at);
+        if self
+            .config
+            .probe
+            .has_planted("reply to the wrong request after cancellation")
+        {
+            self.requests.plant_wrong_receiver(&mut request);
+        }
+        if header.err == ErrorCode::SessionMoved {
+            self.config.probe.reached("client: session moved");
+        }
+        self.identity.proof = Some(self.proof(now, request.sent_at));
         if let Some(waited) = request.waited(now.mono) {
             metrics::answered(request.op, header.err, waited);
         }

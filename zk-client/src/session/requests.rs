@@ -1,12 +1,14 @@
 //! Requests between the call and the answer: first queued as encoded bytes, then
 //! in flight, always in the order of the calls.
 
+mod observed;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::sync::oneshot;
-use zk_env::{Boot, Mono};
+use zk_env::{Boot, Mono, Probe};
 use zk_proto::{Encode, ErrorCode, OpCode, RequestHeader, Xid, encode_frame};
 
 use super::Output;
@@ -471,7 +473,7 @@ impl Requests {
 
     /// Answers every call whose deadline has passed. One that was not sent leaves
     /// the queue; one in flight keeps its place, and its reply will be discarded.
-    pub(super) fn expire(&mut self, now: Mono, outputs: &mut VecDeque<Output>) {
+    pub(super) fn expire(&mut self, now: Mono, probe: &Probe, outputs: &mut VecDeque<Output>) {
         if now < self.earliest_deadline {
             return;
         }
@@ -479,6 +481,7 @@ impl Requests {
             if request.deadline.at <= now
                 && let Some(slot) = request.slot.take()
             {
+                probe.reached("client: deadline passed in flight");
                 let outcome = request.outcome(true);
                 let error = Error::DeadlineExceeded {
                     deadline: request.deadline.after,

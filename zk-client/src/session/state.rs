@@ -54,7 +54,9 @@ pub enum SessionState {
         until: Boot,
     },
     /// The server said that the session is gone, ephemerals and one-shot watches
-    /// with it. A new one is being opened, unless that was ruled out.
+    /// with it. A new one is being opened, unless that was ruled out. Terminal if
+    /// the whole ensemble has lost what the session had seen: calls then fail with
+    /// [`Error::EnsembleRegressed`](crate::Error::EnsembleRegressed).
     Expired {
         /// The epoch that ended.
         epoch: Epoch,
@@ -149,6 +151,25 @@ impl Cause {
             self,
             Self::OperationUnknown | Self::Rebalanced | Self::ReadWriteFound
         )
+    }
+
+    /// What a simulator's report calls it, where it is worth a line.
+    pub(super) const fn place(&self) -> Option<&'static str> {
+        match self {
+            Self::ReadTimeout(_) => Some("client: connection dropped by read timeout"),
+            Self::HandshakeTimeout => Some("client: handshake timed out"),
+            Self::BadBytes(_) => Some("client: unreadable bytes"),
+            Self::WatchesRefused => Some("client: watches refused"),
+            Self::OperationUnknown => Some("client: operation unknown to the server"),
+            Self::Rebalanced => Some("client: moved to another server of the list"),
+            Self::ReadWriteFound => Some("client: left a read-only server"),
+            Self::ClosedByServer
+            | Self::Io(_)
+            | Self::OutOfOrder
+            | Self::ServerBehind
+            | Self::Expired
+            | Self::Closed => None,
+        }
     }
 
     /// For metrics.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use zk_env::{Boot, Mono};
 
+use super::Now;
+
 /// A ping goes out at least this often, however long the session timeout.
 const MAX_PING_INTERVAL: Duration = Duration::from_secs(10);
 /// Java's allowance for a late ping.
@@ -14,15 +16,33 @@ const PING_MARGIN: Duration = Duration::from_secs(1);
 pub(super) struct Timers {
     /// Any byte counts: a large reply on a slow link is no silence.
     pub(super) last_read: Mono,
+    /// When a whole frame arrived.
+    pub(super) last_frame: Mono,
     /// Sending postpones the next ping, receiving does not.
     pub(super) last_sent: Mono,
     /// When the ping without an answer yet was sent.
     pub(super) ping_sent: Option<Boot>,
+    /// By how much the clock that runs through machine suspend was ahead.
+    ahead: Option<Duration>,
 }
 
 impl Timers {
     pub(super) fn read_deadline(&self, session_timeout: Duration) -> Mono {
         self.last_read + read_timeout(session_timeout)
+    }
+
+    /// Whether bytes, but no whole frame, have kept the connection alive longer than
+    /// `limit`.
+    pub(super) fn is_alive_by_parts(&self, limit: Duration, now: Mono) -> bool {
+        self.last_frame + limit <= now && now < self.last_read + limit
+    }
+
+    /// How long the machine has been suspended since the last call.
+    pub(super) fn note_suspend(&mut self, now: Now) -> Duration {
+        let (boot, mono) = (now.boot.since_origin(), now.mono.since_origin());
+        let ahead = boot.saturating_sub(mono);
+        let before = self.ahead.replace(ahead).unwrap_or(ahead);
+        ahead.saturating_sub(before)
     }
 
     pub(super) fn ping_due(&self, session_timeout: Duration) -> Mono {

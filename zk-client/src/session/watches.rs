@@ -15,7 +15,7 @@ use crate::watcher::{WatchedEvent, WatcherId, WatcherQueue};
 
 /// Re-registrations are cut into batches below 128 KiB, Java's figure (less the
 /// header), so that no batch comes near the frame limit (ZOOKEEPER-706).
-const BATCH_BYTES: usize = 128 * 1024 - 64;
+pub(super) const BATCH_BYTES: usize = 128 * 1024 - 64;
 /// What each path costs beside its text.
 const LENGTH_WORD: usize = 4;
 
@@ -329,14 +329,14 @@ impl Watches {
             .map(|((_, path), registrations)| (path, registrations))
     }
 
-    /// What to send after a reconnect, in batches.
-    pub(super) fn batches(&self, relative_zxid: Zxid) -> Vec<SetWatches2<'static>> {
+    /// What to send after a reconnect, in batches of `limit` bytes.
+    pub(super) fn batches(&self, relative_zxid: Zxid, limit: usize) -> Vec<SetWatches2<'static>> {
         let mut batches = Vec::new();
         let mut batch = empty_batch(relative_zxid);
         let mut bytes = 0;
         for (table, path) in self.registered.keys() {
             let size = LENGTH_WORD + path.len();
-            if bytes > 0 && bytes + size > BATCH_BYTES {
+            if bytes > 0 && bytes + size > limit {
                 batches.push(std::mem::replace(&mut batch, empty_batch(relative_zxid)));
                 bytes = 0;
             }

@@ -91,6 +91,15 @@ impl ServerConfigBuilder {
         self
     }
 
+    /// What may wait for the rest of large requests on all connections together, in
+    /// bytes; 256 MiB by default, as many of the largest requests as that holds. Above
+    /// it whoever sends more of one is closed. Lower saves memory under attack, and
+    /// hits honest clients with large requests sooner.
+    pub fn inbound_limit(mut self, bytes: usize) -> Self {
+        self.config.inbound_limit_bytes = bytes;
+        self
+    }
+
     /// What may wait for a client that does not read, in bytes. Above `pause` (1 MiB
     /// by default) its requests are no longer read; above `limit` (64 MiB by default),
     /// which watch events alone can reach, it is closed.
@@ -239,6 +248,13 @@ fn check_limits(config: &ServerConfig) -> Result<(), ConfigError> {
             "globalOutstandingLimit",
             "0",
             "1 or more",
+        ));
+    }
+    if config.inbound_limit_bytes < config.frame_limit {
+        return Err(ConfigError::value(
+            "inbound limit",
+            config.inbound_limit_bytes.to_string(),
+            format!("jute.maxbuffer, {}, or more", config.frame_limit),
         ));
     }
     if config.outbox_pause_bytes == 0 || config.outbox_pause_bytes > config.outbox_limit_bytes {

@@ -36,6 +36,8 @@ pub struct ServerConfig {
     pub(crate) sessionless_timeout: Duration,
     /// Requests taken from one connection before its replies have been written.
     pub(crate) global_outstanding_limit: u32,
+    /// Bytes of incomplete requests on all connections.
+    pub(crate) inbound_limit_bytes: usize,
     /// Bytes waiting for one connection above which nothing more is read from it.
     pub(crate) outbox_pause_bytes: usize,
     /// Bytes waiting for one connection above which it is closed.
@@ -121,6 +123,7 @@ impl ServerConfig {
             frame_limit: DEFAULT_FRAME_LIMIT,
             sessionless_timeout: Duration::from_secs(10),
             global_outstanding_limit: 1000,
+            inbound_limit_bytes: 256 << 20,
             outbox_pause_bytes: 1 << 20,
             outbox_limit_bytes: 64 << 20,
             extended_types_enabled: false,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
+use zk_env::Probe;
 use zk_proto::{Acl, Perms, SessionId, Zxid};
 
 use super::{ConnId, Connection};
@@ -55,6 +56,7 @@ pub(crate) struct Connections {
     /// Bytes that wait to be sent, on all connections.
     queued_bytes: usize,
     schemes: Schemes,
+    probe: Probe,
 }
 
 #[derive(Debug)]
@@ -73,7 +75,13 @@ impl Connections {
             ready: VecDeque::new(),
             queued_bytes: 0,
             schemes,
+            probe: Probe::default(),
         }
+    }
+
+    /// Lets a simulator see what happens.
+    pub(crate) fn observed_by(&mut self, probe: Probe) {
+        self.probe = probe;
     }
 
     pub(crate) const fn schemes(&self) -> &Schemes {
@@ -178,7 +186,11 @@ impl WatchSink for Connections {
             return;
         };
         let may_read = schemes.permits(acl, Perms::READ, connection.identities());
-        if may_read && !connection.is_closing() {
+        if !may_read {
+            self.probe.reached("server: ACL refused at event delivery");
+            return;
+        }
+        if !connection.is_closing() {
             connection.notify(event);
             self.mark_ready(conn);
         }

@@ -90,7 +90,7 @@ pub(crate) fn recognise(input: &[u8]) -> FirstBytes {
 
 /// The text to write before the connection is closed; `asker` is that connection.
 pub(crate) fn answer(word: Word, asker: ConnId, shell: &Shell) -> String {
-    let mut serving = shell.lock();
+    let mut serving = shell.lock_for("answering a four-letter word");
     serving.stats.packets_received += 1;
     serving.stats.bytes_received += 4;
     if let Some(cnxn) = serving.cnxns.get_mut(asker) {

@@ -12,6 +12,7 @@ use tokio::io::AsyncWrite;
 use zk_env::{BoxStream, Mono, Timer};
 use zk_proto::FrameDecoder;
 
+use super::inbound::InboundShare;
 use super::outbox::{End, Outbox, Parcel};
 use super::read_buffer::ReadBuffer;
 use super::shell::{Shell, Turn};
@@ -36,6 +37,7 @@ pub(super) struct CnxnTask {
     outbox: Arc<Outbox>,
     frames: FrameDecoder,
     input: ReadBuffer,
+    share: InboundShare,
     /// When `input` last grew.
     arrived: Mono,
     /// A frame that a pause kept from being handled.
@@ -91,11 +93,12 @@ impl CnxnTask {
             stream,
             outbox,
             frames: FrameDecoder::new(shell.config.frame_limit),
-            input: ReadBuffer::new(),
+            input: ReadBuffer::new(shell.probe.clone()),
+            share: InboundShare::new(Arc::clone(&shell.inbound)),
             arrived: now,
             kept: None,
             is_fresh: true,
-            writes: WriteQueue::default(),
+            writes: WriteQueue::new(shell.probe.clone()),
             phase: Phase::Open,
             timer: shell.env.timer(),
             armed: Mono::MAX,
@@ -114,7 +117,9 @@ impl CnxnTask {
     }
 
     fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        for _ in 0..STEPS_PER_POLL {
+        let is_short = self.shell.probe.buggify("server: one step per poll");
+        let steps = if is_short { 1 } else { STEPS_PER_POLL };
+        for _ in 0..steps {
             match self.step(cx) {
                 Step::Again => {}
                 Step::Wait if self.sleep(cx) => return Poll::Pending,
@@ -173,6 +178,9 @@ impl CnxnTask {
     fn serve(&mut self, cx: &mut Context<'_>) -> Step {
         let waiting = self.writes.len() + self.outbox.len();
         if waiting > self.shell.config.outbox_pause_bytes {
+            self.shell
+                .probe
+                .reached("server: not reading from a slow reader");
             return Step::Wait;
         }
         if self.is_fresh {
@@ -184,12 +192,24 @@ impl CnxnTask {
         };
         match next {
             Ok(Some(frame)) => self.handle(frame),
-            Ok(None) => self.read(cx),
+            Ok(None) if self.has_room() => self.read(cx),
+            Ok(None) => {
+                tracing::warn!(peer = %self.peer, "too many incomplete requests, closing connection");
+                self.shell.probe.reached("server: inbound limit reached");
+                self.retire(End::Abort)
+            }
             Err(error) => {
                 tracing::debug!(peer = %self.peer, %error, "closing connection");
+                self.shell.probe.reached("server: frame length refused");
                 self.retire(End::Reply)
             }
         }
+    }
+
+    /// Whether what is incomplete here is not too much.
+    fn has_room(&mut self) -> bool {
+        let limit = self.shell.config.inbound_limit_bytes;
+        self.share.set(self.input.bytes.len(), limit)
     }
 
     /// Answers a four-letter word, if that is what the client begins with.
@@ -201,6 +221,7 @@ impl CnxnTask {
                 Step::Again
             }
             FirstBytes::Word(word) => {
+                self.shell.probe.reached("server: four-letter word");
                 let bytes = four_letter::answer(word, self.id, &self.shell).into();
                 let due = Mono::ZERO;
                 self.writes.push(Parcel { due, bytes });
@@ -235,6 +256,11 @@ impl CnxnTask {
     fn read(&mut self, cx: &mut Context<'_>) -> Step {
         match self.input.poll_read(&mut self.stream, cx) {
             Poll::Ready(Ok(0)) => {
+                if !self.input.bytes.is_empty() {
+                    self.shell
+                        .probe
+                        .reached("server: cut within a frame of the client");
+                }
                 self.shell.lock().stats.connections_dropped += 1;
                 self.retire(End::Flush)
             }
@@ -265,7 +291,7 @@ impl CnxnTask {
             return Step::Wait;
         }
         match Pin::new(&mut self.stream).poll_shutdown(cx) {
-            Poll::Ready(Ok(())) if end == End::Reply => {
+            Poll::Ready(Ok(())) if end == End::Reply && !self.has_no_patience() => {
                 let until = self.shell.env.now() + LINGER_LIMIT;
                 let left = LINGER_BYTES;
                 self.phase = Phase::Lingering { left, until };
@@ -276,10 +302,17 @@ impl CnxnTask {
         }
     }
 
+    /// A simulator may have the socket closed over what the client still sends.
+    fn has_no_patience(&self) -> bool {
+        self.shell.probe.buggify("server: close without lingering")
+    }
+
     fn swallow(&mut self, left: usize, until: Mono, cx: &mut Context<'_>) -> Step {
         self.input.bytes.clear();
         match self.input.poll_read(&mut self.stream, cx) {
             Poll::Ready(Ok(read)) if read > 0 && read < left => {
+                let place = "server: client sent on behind its last reply";
+                self.shell.probe.reached(place);
                 let left = left - read;
                 self.phase = Phase::Lingering { left, until };
                 Step::Again
@@ -324,6 +357,7 @@ impl CnxnTask {
         if now >= self.fatal_deadline() {
             tracing::debug!(peer = %self.peer, phase = ?self.phase, "connection timed out");
             if self.phase == Phase::Open {
+                self.shell.probe.reached("server: idle connection closed");
                 self.shell.lock().stats.idle_connections_expired += 1;
             }
             self.outbox.finish(End::Abort);

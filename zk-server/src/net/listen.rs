@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use zk_env::{BoxFuture, BoxStream, Env, Listener, accept, sleep_until};
 
 use super::cnxn::CnxnTask;
+use super::fail_stop::Vital;
 use super::outbox::End;
 use super::shell::Shell;
 use super::ticker;
@@ -51,8 +52,8 @@ impl Run {
     pub(crate) fn start(shell: Arc<Shell>, bound: Bound) -> Self {
         shell.open(bound.addr.port());
         let run = Self {
+            stopped: shell.broken.child_token(),
             shell,
-            stopped: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
         let spawner = Spawner {
@@ -127,6 +128,10 @@ struct Acceptor {
 
 impl Acceptor {
     async fn run(mut self) {
+        let _vital = Vital {
+            shell: Arc::clone(&self.spawner.shell),
+            stage: "accepting connections",
+        };
         let stopped = self.stopped.clone();
         tokio::select! {
             biased;
@@ -143,10 +148,14 @@ impl Acceptor {
             match accept(&mut *self.listener).await {
                 Ok((stream, peer)) => {
                     backoff = FIRST_BACKOFF;
+                    if shell.probe.buggify("server: accept late") {
+                        sleep_until(&mut *timer, shell.env.now() + FIRST_BACKOFF).await;
+                    }
                     shell.resumed().await;
                     self.admit(stream, peer);
                 }
                 Err(error) => {
+                    shell.probe.reached("server: accept failed");
                     tracing::warn!(%error, retry_after = ?backoff, "cannot accept a connection");
                     sleep_until(&mut *timer, shell.env.now() + backoff).await;
                     backoff = LAST_BACKOFF.min(backoff * 2);

@@ -2,6 +2,8 @@
 
 mod cnxn;
 mod cnxns;
+mod fail_stop;
+mod inbound;
 mod listen;
 mod outbox;
 mod read_buffer;

@@ -6,25 +6,30 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, BytesMut};
 use tokio_util::io::poll_read_buf;
-use zk_env::BoxStream;
+use zk_env::{BoxStream, Probe};
 
 /// What an idle connection keeps; a few hundred pings.
 const SMALL_CHUNK: usize = 4 << 10;
 /// The most that is read at once, and so the most a retained frame can pin.
 const LARGE_CHUNK: usize = 64 << 10;
 
+/// What a simulator calls few: less than a length word and an xid.
+const FEW_BYTES: usize = 7;
+
 /// The input of one connection that has not been split into frames yet.
 #[derive(Debug)]
 pub(super) struct ReadBuffer {
     pub(super) bytes: BytesMut,
     chunk: usize,
+    probe: Probe,
 }
 
 impl ReadBuffer {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(probe: Probe) -> Self {
         Self {
             bytes: BytesMut::new(),
             chunk: SMALL_CHUNK,
+            probe,
         }
     }
 
@@ -35,7 +40,12 @@ impl ReadBuffer {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         self.make_room();
-        let mut room = (&mut self.bytes).limit(self.chunk);
+        let limit = if self.probe.buggify("server: read few bytes") {
+            FEW_BYTES
+        } else {
+            self.chunk
+        };
+        let mut room = (&mut self.bytes).limit(limit);
         let read = ready!(poll_read_buf(Pin::new(stream), cx, &mut room))?;
         if read == self.chunk {
             self.chunk = LARGE_CHUNK;

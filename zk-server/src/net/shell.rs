@@ -6,15 +6,17 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use zk_env::{Env, Mono, Probe};
 use zk_proto::SessionId;
 
 use super::cnxns::{Cnxn, Cnxns, Refusal};
+use super::inbound::Inbound;
 use super::outbox::{End, Outbox, Parcel};
 use crate::config::ServerConfig;
 use crate::observe::TransactionObserver;
@@ -25,6 +27,9 @@ use crate::stats::{CnxnStats, ServerStats};
 /// others get their turn.
 const FRAMES_PER_TURN: u32 = 128;
 
+/// For how long a simulator may hold frames back.
+const HELD_BACK: Duration = Duration::from_millis(20);
+
 /// What all tasks of one server share.
 #[derive(Debug)]
 pub(crate) struct Shell {
@@ -32,7 +37,11 @@ pub(crate) struct Shell {
     pub(crate) config: ServerConfig,
     /// What a simulator sees and disturbs.
     pub(super) probe: Probe,
-    serving: Mutex<Serving>,
+    pub(super) serving: Mutex<Serving>,
+    /// What waits for the rest of its request.
+    pub(super) inbound: Arc<Inbound>,
+    /// Cancelled when the server has failed.
+    pub(crate) broken: CancellationToken,
     /// The next timeout has moved closer, or a pause has ended.
     pub(super) rearmed: Notify,
     /// Connections neither read nor write.
@@ -55,11 +64,14 @@ pub(crate) struct Serving {
     pub(crate) client_port: u16,
     /// New connections are taken.
     is_open: bool,
+    /// What the server was doing when it panicked: nothing of this is used any more.
+    pub(super) failed: Option<&'static str>,
     /// How much later than made replies and events are written.
     delay: Duration,
     /// What the ticker sleeps until.
     armed: Mono,
     outbox_limit: usize,
+    probe: Probe,
 }
 
 /// What became of a connection's frames.
@@ -92,15 +104,19 @@ impl Shell {
             started: now,
             client_port: 0,
             is_open: false,
+            failed: None,
             delay: Duration::ZERO,
             armed: Mono::MAX,
             outbox_limit: config.outbox_limit_bytes,
+            probe: probe.clone(),
         };
         Self {
             env,
             config,
             probe,
             serving: Mutex::new(serving),
+            inbound: Arc::default(),
+            broken: CancellationToken::new(),
             rearmed: Notify::new(),
             is_frozen: AtomicBool::new(false),
             is_paused: AtomicBool::new(false),
@@ -113,16 +129,13 @@ impl Shell {
         wall_ms(&*self.env)
     }
 
-    /// The state. A panic under the lock ends the connection that caused it and
-    /// has been reported by then; the others are served on.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Serving> {
-        self.serving.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Takes connections on `client_port` from now on. Nothing is disturbed any
     /// more, and the sessions of an earlier run get their full timeout.
     pub(crate) fn open(&self, client_port: u16) {
-        let mut serving = self.lock();
+        let mut serving = self.lock_for("starting to serve");
+        if serving.failed.is_some() {
+            return;
+        }
         let restarted = serving.client_port != 0;
         serving.client_port = client_port;
         serving.is_open = true;
@@ -135,28 +148,39 @@ impl Shell {
     /// Takes no more connections and ends those there are, at once where writing
     /// has been disturbed on purpose. Sessions live on.
     pub(crate) fn close(&self, end: End) {
-        let mut serving = self.lock();
+        let mut serving = self.lock_for("stopping");
+        if serving.failed.is_some() {
+            return;
+        }
+        if serving.cnxns.len() > 0 {
+            self.probe.reached("server: stopped with connections");
+        }
         let is_disturbed = self.is_held() || !serving.delay.is_zero();
         let end = if is_disturbed { End::Abort } else { end };
         serving.is_open = false;
-        self.is_frozen.store(false, Ordering::SeqCst);
-        self.is_paused.store(false, Ordering::SeqCst);
+        self.end_disturbances();
         serving.disconnect_all(end);
         if end == End::Abort {
-            for outbox in serving.cnxns.ending() {
-                outbox.finish(End::Abort);
-            }
+            serving.abort_all();
         }
+    }
+
+    /// Ends freezes and pauses.
+    pub(super) fn end_disturbances(&self) {
+        self.is_frozen.store(false, Ordering::SeqCst);
+        self.is_paused.store(false, Ordering::SeqCst);
+        self.resumed.notify_waiters();
     }
 
     /// A connection from `peer` has been accepted: its number, and the outbox to
     /// empty. `None` if it has to be closed at once.
     pub(super) fn admit(&self, peer: SocketAddr) -> Option<(ConnId, Arc<Outbox>)> {
-        let mut serving = self.lock();
-        if !serving.is_open {
+        let mut serving = self.lock_for("accepting a connection");
+        if !serving.is_open || self.probe.buggify("server: refuse the connection") {
             return None;
         }
         if let Err(refusal) = serving.cnxns.check_limits(peer.ip(), &self.config) {
+            self.probe.reached("server: connection limit reached");
             serving.stats.connections_rejected += 1;
             log_refusal(peer, refusal, &self.config);
             return None;
@@ -185,9 +209,16 @@ impl Shell {
         frame: Bytes,
         following: impl FnMut() -> Option<Bytes>,
     ) -> Turn {
-        let mut guard = self.lock();
+        let mut guard = self.lock_for("handling requests");
         let serving = &mut *guard;
+        if serving.failed.is_some() {
+            return Turn::Gone;
+        }
+        let (now, wall) = (self.env.now(), self.wall_ms());
+        self.catch_up(serving, now, wall);
         let Some(cnxn) = serving.cnxns.get_mut(id) else {
+            self.probe
+                .reached("server: frames behind the end of their connection");
             return Turn::Gone;
         };
         if self.is_paused() {
@@ -197,7 +228,6 @@ impl Shell {
             cnxn.has_sent = true;
             serving.stats.connection_requests += 1;
         }
-        let (now, wall) = (self.env.now(), self.wall_ms());
         let frames = std::iter::once(frame).chain(std::iter::from_fn(following));
         let (mut count, mut bytes) = (0, 0);
         for frame in frames.take(self.frames_per_turn()) {
@@ -211,6 +241,7 @@ impl Shell {
         serving.carry_out(now);
         let answered = self.env.now();
         serving.record(id, count, bytes, arrived, answered);
+        self.end_early(serving, id);
         self.rearm(serving);
         let timeout = serving
             .timeout(id)
@@ -221,20 +252,50 @@ impl Shell {
         Turn::Handled { timeout }
     }
 
+    /// Lets expire what is due before anything else is done in its name, should the
+    /// ticker be late: after a pause of the process nobody knows which task runs first.
+    fn catch_up(&self, serving: &mut Serving, now: Mono, wall: i64) {
+        if serving.armed <= now && !self.is_paused() {
+            self.probe
+                .reached("server: timeout handled ahead of a late ticker");
+            serving.standalone.handle_timeout(now, wall);
+            serving.carry_out(now);
+            serving.armed = serving.standalone.poll_timeout().unwrap_or(Mono::MAX);
+        }
+    }
+
+    /// A simulator may have a connection end as soon as its requests were handled,
+    /// with the replies or without.
+    fn end_early(&self, serving: &mut Serving, id: ConnId) {
+        let end = if self.probe.buggify("server: close right after a reply") {
+            End::Flush
+        } else if self.probe.buggify("server: close before a reply") {
+            End::Abort
+        } else {
+            return;
+        };
+        if let Some(cnxn) = serving.forget(id) {
+            cnxn.outbox.finish(end);
+        }
+    }
+
     fn frames_per_turn(&self) -> usize {
+        if self.probe.buggify("server: one frame per turn") {
+            return 1;
+        }
         FRAMES_PER_TURN.min(self.config.global_outstanding_limit) as usize
     }
 
     /// A connection's task is gone.
     pub(super) fn ended(&self, id: ConnId) {
         self.disconnected(id);
-        self.lock().cnxns.ended(id);
+        self.lock_for("closing a connection").cnxns.ended(id);
     }
 
     /// A connection has to go: the machine forgets it. Its session lives on.
     /// Harmless if that was known.
     pub(super) fn disconnected(&self, id: ConnId) {
-        let mut serving = self.lock();
+        let mut serving = self.lock_for("closing a connection");
         if serving.forget(id).is_some() {
             serving.carry_out(self.env.now());
         }
@@ -243,7 +304,7 @@ impl Shell {
     /// Closes the connection of a session, or every connection, without a word.
     /// Returns how many there were. Sessions live on.
     pub(crate) fn drop_connections(&self, session: Option<SessionId>) -> usize {
-        let mut serving = self.lock();
+        let mut serving = self.lock_for("dropping connections");
         let Some(session) = session else {
             return serving.disconnect_all(End::Abort);
         };
@@ -259,7 +320,10 @@ impl Shell {
     /// Ends a session as its expiry would. False if there is no such session.
     pub(crate) fn expire_session(&self, session: SessionId) -> bool {
         let (now, wall) = (self.env.now(), self.wall_ms());
-        let mut serving = self.lock();
+        let mut serving = self.lock_for("expiring a session by request");
+        if serving.failed.is_some() {
+            return false;
+        }
         let existed = serving.standalone.expire_session(session, wall);
         serving.carry_out(now);
         existed
@@ -267,17 +331,24 @@ impl Shell {
 
     /// When to call [`tick`](Self::tick); never while paused.
     pub(super) fn next_tick(&self) -> Mono {
-        let mut serving = self.lock();
-        let next = serving.standalone.poll_timeout().unwrap_or(Mono::MAX);
-        serving.armed = if self.is_paused() { Mono::MAX } else { next };
+        let mut serving = self.lock_for("looking for the next timeout");
+        if self.is_paused() || serving.failed.is_some() {
+            serving.armed = Mono::MAX;
+            return Mono::MAX;
+        }
+        serving.armed = serving.standalone.poll_timeout().unwrap_or(Mono::MAX);
+        // Sessions may end up to two ticks late, and buckets take one of them.
+        if self.probe.buggify("server: tick late") {
+            return serving.armed + self.config.tick_time;
+        }
         serving.armed
     }
 
     /// Lets expire and reaps what is due, unless paused.
     pub(super) fn tick(&self) {
         let (now, wall) = (self.env.now(), self.wall_ms());
-        let mut serving = self.lock();
-        if !self.is_paused() {
+        let mut serving = self.lock_for("letting time pass");
+        if !self.is_paused() && serving.failed.is_none() {
             serving.standalone.handle_timeout(now, wall);
             serving.carry_out(now);
         }
@@ -363,6 +434,9 @@ impl Shell {
 impl Serving {
     /// Puts everything the machine has to say where it belongs.
     fn carry_out(&mut self, now: Mono) {
+        if self.failed.is_some() {
+            return;
+        }
         let due = if self.delay.is_zero() {
             Mono::ZERO
         } else {
@@ -374,7 +448,7 @@ impl Serving {
                     conn,
                     frames,
                     count,
-                } => self.send(conn, frames, count, due),
+                } => self.send(conn, frames, count, (now, due)),
                 Output::Close { conn } => {
                     if let Some(cnxn) = self.cnxns.remove(conn) {
                         cnxn.outbox.finish(End::Reply);
@@ -385,14 +459,20 @@ impl Serving {
     }
 
     /// Queues frames, or drops a connection whose client has not read for long.
-    fn send(&mut self, id: ConnId, frames: Bytes, count: u32, due: Mono) {
+    fn send(&mut self, id: ConnId, frames: Bytes, count: u32, (now, due): (Mono, Mono)) {
         let Some(cnxn) = self.cnxns.get_mut(id) else {
             return;
         };
         self.stats.record_responses(&frames, count);
         cnxn.stats.packets_sent += u64::from(count);
+        let due = if self.probe.buggify("server: hold frames back") {
+            due.max(now + HELD_BACK)
+        } else {
+            due
+        };
         let parcel = Parcel { due, bytes: frames };
         if !cnxn.outbox.push(parcel, self.outbox_limit) {
+            self.probe.reached("server: slow reader closed");
             let limit = self.outbox_limit;
             tracing::warn!(peer = %cnxn.peer, limit, "client does not read, closing its connection");
             cnxn.outbox.finish(End::Abort);
@@ -429,7 +509,9 @@ impl Serving {
     /// Forgets a connection on both sides.
     fn forget(&mut self, id: ConnId) -> Option<Cnxn> {
         let cnxn = self.cnxns.remove(id)?;
-        self.standalone.handle_closed(id);
+        if self.failed.is_none() {
+            self.standalone.handle_closed(id);
+        }
         Some(cnxn)
     }
 
@@ -441,6 +523,15 @@ impl Serving {
             }
         }
         ids.len()
+    }
+
+    /// Every connection ends at once, and none is taken. The machine is not told.
+    pub(super) fn abort_all(&mut self) {
+        self.is_open = false;
+        let connected = self.cnxns.iter().map(|(_, cnxn)| &*cnxn.outbox);
+        for outbox in connected.chain(self.cnxns.ending()) {
+            outbox.finish(End::Abort);
+        }
     }
 
     fn wake_all(&self) {

@@ -7,12 +7,15 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
 use tokio::io::AsyncWrite;
-use zk_env::{BoxStream, Mono};
+use zk_env::{BoxStream, Mono, Probe};
 
 use super::outbox::{End, Outbox, Parcel};
 
 /// Parcels handed to the system in one call.
 const PARCELS_PER_WRITE: usize = 16;
+
+/// What a simulator calls few: less than a length word and an xid.
+const FEW_BYTES: usize = 7;
 
 /// What one connection's task has taken from its outbox and not written yet.
 #[derive(Debug, Default)]
@@ -20,9 +23,17 @@ pub(super) struct WriteQueue {
     parcels: VecDeque<Parcel>,
     bytes: usize,
     needs_flush: bool,
+    probe: Probe,
 }
 
 impl WriteQueue {
+    pub(super) fn new(probe: Probe) -> Self {
+        Self {
+            probe,
+            ..Self::default()
+        }
+    }
+
     /// Whether everything is written and flushed.
     pub(super) fn is_done(&self) -> bool {
         self.parcels.is_empty() && !self.needs_flush
@@ -68,7 +79,12 @@ impl WriteQueue {
         while !self.parcels.is_empty() && self.held_until(&now).is_none() {
             let written = {
                 let mut slices = [IoSlice::new(&[]); PARCELS_PER_WRITE];
-                let count = self.due_slices(&mut slices, &now);
+                let mut count = self.due_slices(&mut slices, &now);
+                if self.probe.buggify("server: write few bytes") {
+                    count = 1;
+                    let front = &self.parcels[0].bytes;
+                    slices[0] = IoSlice::new(&front[..front.len().min(FEW_BYTES)]);
+                }
                 let stream = Pin::new(&mut *stream);
                 ready!(stream.poll_write_vectored(cx, &slices[..count]))?
             };

@@ -2,11 +2,12 @@
 //! candidates now and then, and hands them out one by one at a modest pace. Whether
 //! a candidate may still go is for its transaction to say.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use zk_env::Mono;
+use zk_proto::Zxid;
 
 use crate::config::ServerConfig;
 use crate::tree::{DataTree, EphemeralType, Znode};
@@ -17,11 +18,24 @@ pub(crate) struct ContainerManager {
     check_interval: Duration,
     /// Between two deletions, so that they do not come as a herd.
     min_interval: Duration,
-    /// Age at which a container without any child ever goes; 0 is never.
-    max_never_used_ms: i64,
+    /// Age at which a container without any child ever goes; zero is never.
+    max_never_used: Duration,
     next_check: Mono,
     next_delete: Mono,
     candidates: VecDeque<Arc<str>>,
+    /// What may go, as it was when last looked at. Ages count from here and not from
+    /// the znodes' times, which are those of a clock that may be set: an hour forward
+    /// must not be the end of every TTL znode.
+    idle: BTreeMap<Arc<str>, Idle>,
+}
+
+/// A znode that nobody has written to.
+#[derive(Clone, Copy, Debug)]
+struct Idle {
+    /// Its last change of data.
+    mzxid: Zxid,
+    /// When that was first seen.
+    since: Mono,
 }
 
 impl ContainerManager {
@@ -34,10 +48,11 @@ impl ContainerManager {
         Self {
             check_interval,
             min_interval: Duration::from_millis(MINUTE_MS / per_minute),
-            max_never_used_ms: millis(config.container_max_never_used),
+            max_never_used: config.container_max_never_used,
             next_check: now + check_interval,
             next_delete: now,
             candidates: VecDeque::new(),
+            idle: BTreeMap::new(),
         }
     }
 
@@ -57,9 +72,9 @@ impl ContainerManager {
     }
 
     /// The next znode to delete, if one is due.
-    pub(crate) fn poll(&mut self, now: Mono, wall_ms: i64, tree: &DataTree) -> Option<Arc<str>> {
+    pub(crate) fn poll(&mut self, now: Mono, tree: &DataTree) -> Option<Arc<str>> {
         if self.candidates.is_empty() && self.next_check <= now {
-            self.candidates = self.find(wall_ms, tree);
+            self.candidates = self.find(now, tree);
             self.next_check = now + self.check_interval;
         }
         if self.next_delete > now {
@@ -70,35 +85,38 @@ impl ContainerManager {
         Some(candidate)
     }
 
-    fn find(&self, wall_ms: i64, tree: &DataTree) -> VecDeque<Arc<str>> {
+    fn find(&mut self, now: Mono, tree: &DataTree) -> VecDeque<Arc<str>> {
+        let before = std::mem::take(&mut self.idle);
         let ephemerals = tree.ephemerals();
-        ephemerals
-            .containers()
-            .chain(ephemerals.ttls())
-            .filter(|path| {
-                tree.node(path)
-                    .is_some_and(|node| self.is_candidate(node, wall_ms))
-            })
-            .cloned()
-            .collect()
+        let mut found = VecDeque::new();
+        for path in ephemerals.containers().chain(ephemerals.ttls()) {
+            let Some(node) = tree.node(path) else {
+                continue;
+            };
+            let mzxid = node.stat.mzxid;
+            let known = before.get(path).filter(|idle| idle.mzxid == mzxid);
+            let since = known.map_or(now, |idle| idle.since);
+            self.idle.insert(Arc::clone(path), Idle { mzxid, since });
+            if self.is_candidate(node, now.since(since)) {
+                found.push_back(Arc::clone(path));
+            }
+        }
+        found
     }
 
     /// A container that has lost its last child, or waited too long for its first
     /// one; a TTL znode that has had neither children nor a change of data.
-    fn is_candidate(&self, node: &Znode, wall_ms: i64) -> bool {
-        let age_ms = wall_ms.saturating_sub(node.stat.mtime);
+    fn is_candidate(&self, node: &Znode, age: Duration) -> bool {
         node.children.is_empty()
             && match node.stat.ephemeral {
                 EphemeralType::Container => {
-                    node.stat.cversion > 0
-                        || self.max_never_used_ms != 0 && age_ms > self.max_never_used_ms
+                    let is_stale = !self.max_never_used.is_zero() && age > self.max_never_used;
+                    node.stat.cversion > 0 || is_stale
                 }
-                EphemeralType::Ttl { ttl_ms } => age_ms > ttl_ms,
+                EphemeralType::Ttl { ttl_ms } => {
+                    age >= Duration::from_millis(ttl_ms.unsigned_abs())
+                }
                 EphemeralType::Void | EphemeralType::Normal(_) => false,
             }
     }
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -12,6 +12,8 @@ impl Standalone {
     pub(super) fn request(&mut self, conn: ConnId, request: Request<'_>, now: Mono, wall_ms: i64) {
         if !self.sessions.touch(request.session, now) {
             // Its end has closed the connection, or is about to.
+            self.probe
+                .reached("server: request of a session that has ended");
             return;
         }
         let op = match OpCode::try_from(request.op) {
@@ -28,6 +30,7 @@ impl Standalone {
 
     fn unimplemented(&mut self, conn: ConnId, request: &Request<'_>, op: i32) {
         debug!(session = %request.session, op, "unknown operation");
+        self.probe.reached("server: operation unknown");
         if let Some((connection, _)) = self.connections.get_mut(conn) {
             connection.unimplemented(request.xid);
         }
@@ -66,6 +69,9 @@ impl Standalone {
             Prepared::Txn(txn) => self.apply(txn),
             Prepared::Undecodable => Applied::Failed(ErrorCode::MarshallingError),
         };
+        if matches!(applied, Applied::Failed(ErrorCode::NoAuth)) {
+            self.probe.reached("server: ACL refused a write");
+        }
         let zxid = self.tree.last_processed();
         let name = match applied {
             // As in Apache a failed write leaves no name.

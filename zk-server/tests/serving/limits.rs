@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use zk_proto::{OpCode, SessionId};
+use zk_proto::{CreateMode, ErrorCode, OpCode, SessionId};
 use zk_server::ServerConfig;
 
-use crate::raw::{World, frame};
+use crate::raw::{World, create_request, frame};
 
 #[tokio::test(start_paused = true)]
 async fn one_more_from_an_address_is_closed_at_once_and_others_are_served() {
@@ -143,5 +143,39 @@ async fn sessions_expire_on_time_though_nothing_else_is_due_for_an_hour() {
         "{silence:?}"
     );
     assert_eq!(world.server.counters().sessions, 1);
+    world.server.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn incomplete_requests_of_all_connections_together_are_limited() {
+    const FRAME_LIMIT: usize = 100_000;
+    let config = ServerConfig::embedded()
+        .frame_limit(FRAME_LIMIT)
+        .inbound_limit(FRAME_LIMIT);
+    let world = World::with(config).await;
+    let (mut patient, mut greedy) = (world.session().await, world.session().await);
+    let mut small = world.session().await;
+    let data = vec![0; FRAME_LIMIT * 3 / 5];
+    let create = create_request("/a", &data, CreateMode::Persistent);
+    let (_, large) = patient.encode(OpCode::Create, &create);
+    let (most, rest) = large.split_at(large.len() - 1);
+    patient.send(most).await;
+    assert!(small.ping().await.is_some());
+    // Not all of it need arrive before the end.
+    let _ = greedy.try_send(most).await;
+    assert!(greedy.is_closed().await);
+    small.create("/small", b"", CreateMode::Persistent).await;
+    patient.send(rest).await;
+    let answer = patient.answer().await.unwrap();
+    assert_eq!(answer.header.err, ErrorCode::Ok);
+    let mut again = world.session().await;
+    let (_, large) = again.encode(OpCode::Create, &create);
+    again.send(&large).await;
+    let answer = again.answer().await.unwrap();
+    assert_eq!(
+        answer.header.err,
+        ErrorCode::NodeExists,
+        "there is room again"
+    );
     world.server.stop().await;
 }

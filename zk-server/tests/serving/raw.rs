@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use zk_env::{BoxStream, Env, Mono, sleep_until};
+use zk_env::{BoxStream, Env, Mono, Probe, ProbedEnv, sleep_until};
 use zk_proto::data::open_acl;
 use zk_proto::record::{
     ConnectRequest, ConnectResponse, CreateRequest, CreateResponse, ExistsRequest, GetDataRequest,
@@ -33,10 +33,17 @@ impl World {
     }
 
     pub(crate) async fn with(config: ServerConfigBuilder) -> Self {
+        Self::probed(config, Probe::default()).await
+    }
+
+    /// A server that is seen and disturbed.
+    pub(crate) async fn probed(config: ServerConfigBuilder, probe: Probe) -> Self {
         let net = Sim::new(7);
         let any_address = SocketAddr::from(([0, 0, 0, 0], 2181));
         let config = config.client_addr(any_address).build().unwrap();
-        let server = Server::builder().config(config).env(net.env("server"));
+        let server = Server::builder()
+            .config(config)
+            .env(ProbedEnv::new(net.env("server"), probe));
         let server = server.start().await.unwrap();
         Self { net, server }
     }
@@ -112,6 +119,10 @@ pub(crate) fn frame(payload: &impl Encode) -> BytesMut {
 impl Raw {
     async fn connect(env: Arc<dyn Env>, addr: SocketAddr) -> Self {
         let stream = env.connect(addr).await.unwrap();
+        Self::of(env, stream)
+    }
+
+    pub(crate) fn of(env: Arc<dyn Env>, stream: BoxStream) -> Self {
         Self {
             env,
             stream,
@@ -181,6 +192,22 @@ impl Raw {
     ) -> Option<ConnectResponse> {
         self.send(&connect_request(timeout_ms, session_id, password))
             .await;
+        self.response().await
+    }
+
+    /// As `resume`, and `None` also if the connection is closed already.
+    pub(crate) async fn try_resume(
+        &mut self,
+        timeout_ms: i32,
+        session_id: SessionId,
+        password: Password,
+    ) -> Option<ConnectResponse> {
+        let request = connect_request(timeout_ms, session_id, password);
+        self.try_send(&request).await.ok()?;
+        self.response().await
+    }
+
+    async fn response(&mut self) -> Option<ConnectResponse> {
         let frame = self.frame().await?;
         Some(ConnectResponse::decode(&mut Reader::new(&frame)).unwrap())
     }

@@ -1,5 +1,7 @@
 //! The end of a session and the beginning of the next.
 
+use std::task::Poll;
+
 use zk_proto::{ErrorCode, OpCode, Password, SessionId, Zxid};
 
 use super::pair::{Delivered, ID, Pair, TIMEOUT, config, granted};
@@ -159,8 +161,8 @@ fn expiry_is_terminal_if_so_chosen() {
     let over = SessionState::Expired { epoch: Epoch(1) };
     assert_eq!(pair.states().last(), Some(&over));
     assert_eq!(pair.try_get("/a"), Err(Error::SessionExpired));
-    let ready = pair.session.poll_ready(&Pair::waker());
-    assert_eq!(ready, Some(Err(Error::SessionExpired)));
+    let ready = pair.poll_ready();
+    assert_eq!(ready, Poll::Ready(Err(Error::SessionExpired)));
     let close = pair.close();
     assert!(pair.result(close).unwrap().is_ok(), "it is closed already");
 }

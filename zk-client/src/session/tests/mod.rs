@@ -10,6 +10,7 @@ mod handshake;
 mod order;
 mod outcome;
 mod pair;
+mod probes;
 mod queue;
 mod random;
 mod read_only;

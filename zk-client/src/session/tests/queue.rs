@@ -1,5 +1,7 @@
 //! The bounds: queue, window, frame.
 
+use std::task::Poll;
+
 use zk_proto::OpCode;
 
 use super::pair::{Delivered, Pair, config};
@@ -68,9 +70,9 @@ fn is_woken(pair: &Pair) -> bool {
 /// Not connected, with a queue of one that is full, and somebody waiting for room.
 fn waiting_for_room() -> Pair {
     let mut pair = Pair::new(limited(|limits| limits.queued_requests = 1));
-    assert_eq!(pair.session.poll_ready(&Pair::waker()), Some(Ok(())));
+    assert_eq!(pair.poll_ready(), Poll::Ready(Ok(())));
     pair.get("/a");
-    assert_eq!(pair.session.poll_ready(&Pair::waker()), None);
+    assert_eq!(pair.poll_ready(), Poll::Pending);
     pair.settle();
     assert!(!is_woken(&pair));
     pair
@@ -81,7 +83,7 @@ fn who_waits_for_room_is_woken_when_the_queue_drains() {
     let mut pair = waiting_for_room();
     pair.resume(1);
     assert!(is_woken(&pair));
-    assert_eq!(pair.session.poll_ready(&Pair::waker()), Some(Ok(())));
+    assert_eq!(pair.poll_ready(), Poll::Ready(Ok(())));
 }
 
 #[test]
@@ -89,7 +91,7 @@ fn who_waits_for_room_is_woken_when_a_deadline_makes_some() {
     let mut pair = waiting_for_room();
     pair.advance(pair.deadline);
     assert!(is_woken(&pair), "the queue is empty, connected or not");
-    assert_eq!(pair.session.poll_ready(&Pair::waker()), Some(Ok(())));
+    assert_eq!(pair.poll_ready(), Poll::Ready(Ok(())));
 }
 
 #[test]
@@ -100,7 +102,7 @@ fn who_waits_for_room_is_woken_when_a_loss_makes_some() {
     }));
     pair.get("/sent");
     pair.get("/queued");
-    assert_eq!(pair.session.poll_ready(&Pair::waker()), None);
+    assert_eq!(pair.poll_ready(), Poll::Pending);
     pair.lose();
     assert!(is_woken(&pair));
 }
@@ -112,19 +114,19 @@ fn who_waits_for_room_is_woken_when_the_client_is_closed() {
     pair.lose();
     pair.get("/b");
     pair.log.clear();
-    assert_eq!(pair.session.poll_ready(&Pair::waker()), None);
+    assert_eq!(pair.poll_ready(), Poll::Pending);
     pair.close();
     assert!(is_woken(&pair));
-    let ready = pair.session.poll_ready(&Pair::waker());
-    assert_eq!(ready, Some(Err(Error::Closed)));
+    assert_eq!(pair.poll_ready(), Poll::Ready(Err(Error::Closed)));
 }
 
 #[test]
-fn one_waker_is_kept_once() {
+fn one_waiter_is_woken_once() {
     let mut pair = waiting_for_room();
-    let waker = Pair::waker();
+    let mut ticket = None;
     for _ in 0..5 {
-        assert_eq!(pair.session.poll_ready(&waker), None);
+        let ready = pair.session.poll_ready(&mut ticket, &Pair::waker());
+        assert!(ready.is_pending());
     }
     pair.resume(1);
     let woken = pair.log.iter().filter(|entry| **entry == Delivered::Woken);
@@ -134,9 +136,9 @@ fn one_waker_is_kept_once() {
 #[test]
 fn who_no_longer_waits_for_room_is_not_woken() {
     let mut pair = waiting_for_room();
-    let waker = Pair::waker();
-    assert_eq!(pair.session.poll_ready(&waker), None);
-    pair.session.forget_waker(&waker);
+    let (waker, mut ticket) = (Pair::waker(), None);
+    assert!(pair.session.poll_ready(&mut ticket, &waker).is_pending());
+    pair.session.forget_ticket(ticket);
     pair.resume(1);
     let woken = pair.log.iter().filter(|entry| **entry == Delivered::Woken);
     assert_eq!(woken.count(), 1, "the first waiter alone");

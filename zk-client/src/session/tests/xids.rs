@@ -3,7 +3,7 @@
 use zk_proto::{OpCode, Xid};
 
 use super::pair::{Pair, config};
-use crate::session::SessionConfig;
+use crate::session::{Call, SessionConfig};
 
 #[test]
 fn after_the_largest_xid_comes_one() {
@@ -63,4 +63,19 @@ fn a_refused_probe_comes_back_under_its_own_xid_or_a_new_one() {
     let create = pair.take_request();
     assert_eq!(create.op, OpCode::Create);
     assert!(create.xid > probe.xid);
+}
+
+#[test]
+fn a_call_is_told_the_number_it_is_sent_under() {
+    let mut pair = Pair::serving();
+    pair.get("/a");
+    let call = Call {
+        op: OpCode::Sync,
+        watch: None,
+        deadline: pair.deadline,
+    };
+    let queued = pair.session.submit(pair.mono(), call, "/b", &"/b").unwrap();
+    pair.settle();
+    let requests = pair.take_requests();
+    assert_eq!((queued.xid, requests[1].xid), (Xid(2), Xid(2)));
 }

@@ -11,7 +11,7 @@ use zk_server::{Server, ServerError};
 
 use crate::{read_config, shutdown};
 
-/// Serves until asked to stop.
+/// Serves until asked to stop, or until it fails: whoever supervises it starts it anew.
 pub(crate) async fn foreground(path: &Path, env: Arc<TokioEnv>) -> Result<ExitCode, String> {
     let cfg = read_config(path)?;
     log_to_stderr();
@@ -26,10 +26,15 @@ pub(crate) async fn foreground(path: &Path, env: Arc<TokioEnv>) -> Result<ExitCo
         .map_err(|error| named(&error))?;
     let server = Server::builder().config(config).env(env).start().await;
     let server = server.map_err(|error: ServerError| named(&error))?;
-    let signal = shutdown.requested().await;
-    tracing::info!(signal, "stopping");
+    let failure = tokio::select! {
+        signal = shutdown.requested() => {
+            tracing::info!(signal, "stopping");
+            None
+        }
+        failure = server.failed() => Some(failure.to_string()),
+    };
     server.stop().await;
-    Ok(ExitCode::SUCCESS)
+    failure.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
 fn log_to_stderr() {

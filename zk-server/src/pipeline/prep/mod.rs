@@ -9,6 +9,7 @@ mod quota;
 #[cfg(test)]
 mod tests;
 
+use zk_env::Probe;
 use zk_proto::{
     AclId, Decode, DecodeError, ErrorCode, OpCode, Perms, Reader, SessionId, Xid, Zxid,
 };
@@ -36,6 +37,8 @@ struct Rules {
     extended_types: bool,
     enforce_quota: bool,
     reconfig_enabled: bool,
+    /// Which bugs a simulator has planted.
+    probe: Probe,
 }
 
 /// On whose behalf a request is.
@@ -99,8 +102,14 @@ impl Prep {
                 extended_types: config.extended_types_enabled,
                 enforce_quota: config.enforce_quota,
                 reconfig_enabled: config.reconfig_enabled,
+                probe: Probe::default(),
             },
         }
+    }
+
+    /// Lets a simulator plant bugs.
+    pub(crate) fn observed_by(&mut self, probe: Probe) {
+        self.rules.probe = probe;
     }
 
     /// A transaction has been applied to the tree.

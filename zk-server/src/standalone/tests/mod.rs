@@ -3,6 +3,7 @@
 mod acl;
 mod fuzz;
 mod multi;
+mod observe;
 mod operations;
 mod quota;
 mod refusals;

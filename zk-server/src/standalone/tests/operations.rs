@@ -381,3 +381,27 @@ fn a_multi_read_that_makes_no_sense_is_refused_with_what_was_read() {
     let body = MultiResponse::decode(&mut Reader::new(&null.body)).unwrap();
     assert_eq!(body.results.len(), 1);
 }
+
+#[test]
+fn a_wall_clock_that_is_set_forward_ends_no_ttl_znode() {
+    let mut s = Fixture::with(config().container_check_interval(Duration::from_millis(500)));
+    let c = s.client();
+    s.call(&c, OpCode::CreateTtl, &create_ttl("/t", 5, 60_000));
+    s.advance(Duration::from_secs(1));
+    s.wall_ms += 3_600_000;
+    for _ in 0..5 {
+        s.advance(Duration::from_secs(3));
+        s.call(&c, OpCode::Ping, &());
+    }
+    assert!(s.exists(&c, "/t", false).is_ok());
+    s.wall_ms -= 7_200_000;
+    for _ in 0..20 {
+        s.advance(Duration::from_secs(3));
+        s.call(&c, OpCode::Ping, &());
+    }
+    assert_eq!(
+        s.exists(&c, "/t", false),
+        Err(ErrorCode::NoNode),
+        "an hour back"
+    );
+}

@@ -246,3 +246,31 @@ fn servers_that_start_together_do_not_share_session_ids() {
     assert_ne!(first_id(1 << 60), first_id(1 << 61));
     assert_eq!(first_id(7), first_id(7));
 }
+
+#[test]
+fn a_storm_of_expiries_leaves_nothing_behind() {
+    const SESSIONS: usize = 500;
+    let mut s = Fixture::new();
+    let fresh = (s.server.node_count(), s.server.watch_count());
+    let clients: Vec<Client> = (0..SESSIONS).map(|_| s.client()).collect();
+    for (index, c) in clients.iter().enumerate() {
+        for n in 0..10 {
+            let path = s.create(c, &format!("/{index}-{n}"), 1);
+            s.exists(c, &path, true).unwrap();
+        }
+    }
+    assert_eq!(s.server.ephemerals_count(), SESSIONS * 10);
+    let now = s.now;
+    s.advance(Duration::from_secs(6));
+    assert!(clients.iter().all(|c| s.is_closed(c)));
+    assert_eq!((s.server.node_count(), s.server.watch_count()), fresh);
+    assert_eq!(
+        (s.server.session_count(), s.server.ephemerals_count()),
+        (0, 0)
+    );
+    let reaping = s.server.poll_timeout().unwrap();
+    assert!(
+        reaping.since(now) > Duration::from_secs(30),
+        "no session is waited for"
+    );
+}

@@ -30,6 +30,11 @@ impl Pair {
         Ok(self.settle_call(answer))
     }
 
+    /// The caller drops the future.
+    pub(in crate::session::tests) fn cancel(&mut self, call: CallId) {
+        self.calls[call.0].answer.close();
+    }
+
     fn settle_call(
         &mut self,
         answer: tokio::sync::oneshot::Receiver<crate::reply::RawResult>,

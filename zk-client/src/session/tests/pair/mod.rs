@@ -6,12 +6,12 @@ mod server;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::{Wake, Waker};
+use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::sync::oneshot;
-use zk_env::{Boot, Mono};
+use zk_env::{Boot, Mono, Probe, ScriptedProbe};
 use zk_proto::{DEFAULT_FRAME_LIMIT, EventType, SessionId, Xid, Zxid};
 
 use crate::error::{Error, Outcome};
@@ -98,7 +98,7 @@ pub(super) fn config() -> SessionConfig {
             frame: DEFAULT_FRAME_LIMIT,
         },
         last_xid: Xid(0),
-        probe: zk_env::Probe::default(),
+        probe: Probe::default(),
     }
 }
 
@@ -124,6 +124,14 @@ impl Pair {
             home: Arc::new(Home),
             log: Vec::new(),
         }
+    }
+
+    /// As `serving`, seen and disturbed by `probe`.
+    pub(super) fn probed(probe: &Arc<ScriptedProbe>) -> Self {
+        Self::serving_with(SessionConfig {
+            probe: Probe::new(Arc::<ScriptedProbe>::clone(probe)),
+            ..config()
+        })
     }
 
     /// With a session on server 1, and nothing in the log.
@@ -375,6 +383,11 @@ impl Pair {
 
     pub(super) fn epoch(&self) -> Epoch {
         self.session.identity().epoch
+    }
+
+    /// Somebody new asks for room, and waits if there is none.
+    pub(super) fn poll_ready(&mut self) -> Poll<Result<(), Error>> {
+        self.session.poll_ready(&mut None, &Self::waker())
     }
 
     /// A waker for `poll_ready`; its wake-up shows up in the log.
