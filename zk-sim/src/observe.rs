@@ -1,6 +1,7 @@
 //! What the simulator tells those who watch it, while it happens.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,14 +19,28 @@ pub enum Side {
     Acceptor,
 }
 
+impl Side {
+    pub(crate) const BOTH: [Self; 2] = [Self::Connector, Self::Acceptor];
+
+    /// The other end.
+    pub const fn peer(self) -> Self {
+        match self {
+            Self::Connector => Self::Acceptor,
+            Self::Acceptor => Self::Connector,
+        }
+    }
+}
+
+
 /// Something that happened.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "fields are what the variant's line says")]
 pub enum Observation<'o> {
-    /// A host has sent the first segment of a connection.
+    /// A host has sent the first segment of a connection, from this address.
     Dialled {
         connection: ConnectionId,
         from: &'o str,
+        ip: IpAddr,
         to: &'o str,
         port: u16,
     },
@@ -44,11 +59,12 @@ pub enum Observation<'o> {
         len: usize,
     },
     /// A byte written by `side` was changed on its way: the one at this offset of all
-    /// that it wrote.
+    /// that it wrote, which `Wrote` has told as it was, arrives as `becomes`.
     Garbled {
         connection: ConnectionId,
         side: Side,
         offset: u64,
+        becomes: u8,
     },
     /// An end has stopped writing (`is_reset` false) or is gone.
     Closed {
@@ -70,4 +86,26 @@ pub enum Observation<'o> {
 pub trait Observer: Send + 'static {
     /// This happened, `at` after the simulation began.
     fn observe(&mut self, at: Duration, observation: &Observation<'_>);
+}
+
+/// Those who watch.
+#[derive(Default)]
+pub(crate) struct Observers(Vec<Box<dyn Observer>>);
+
+impl Observers {
+    pub(crate) fn push(&mut self, observer: Box<dyn Observer>) {
+        self.0.push(observer);
+    }
+
+    pub(crate) fn tell(&mut self, at: Duration, observation: &Observation<'_>) {
+        for observer in &mut self.0 {
+            observer.observe(at, observation);
+        }
+    }
+}
+
+impl fmt::Debug for Observers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Observers").field(&self.0.len()).finish()
+    }
 }

@@ -24,8 +24,16 @@
 //! jitter, or at once within a host; a window bounds what was written and not
 //! yet read, and room in it is seen without delay. Dropping a stream sends a
 //! FIN behind what was written; data that arrives at a dropped stream is
-//! answered with a reset. A port nobody listens on, or whose 128 places are
-//! taken, refuses.
+//! answered with a reset. A port nobody listens on refuses; one whose places for
+//! connections not yet accepted are all taken lets connects wait, as Linux does. A
+//! listener may accept as soon as the first segment of a connection has arrived.
+//! What is lost on the way is sent again by TCP, so a fault of the network makes
+//! bytes late, never gone from the middle. TCP's own limits on that, minutes long,
+//! are not simulated: only a reset, a FIN or somebody's deadline ends a connection.
+//!
+//! *Faults* of links, hosts and names are methods of [`Sim`] named after
+//! [`FaultKind`](crate::faults::FaultKind); connections within a host are not
+//! struck.
 //!
 //! *Time* is tokio's paused clock. A delivery has its exact due time, and tasks
 //! that wait for it wake at the next whole millisecond of the clock. Monotonic,
@@ -45,7 +53,9 @@ use tokio::time::Instant;
 
 use zk_env::Env;
 
+use crate::host::Machines;
 use crate::net::links::Latency;
+use crate::observe::{Observation, Observer};
 use crate::pump::Pump;
 use crate::sim_env::SimEnv;
 use crate::world::World;
@@ -87,8 +97,8 @@ fn seed_choices(_builder: &mut tokio::runtime::Builder, _seed: u64) -> io::Resul
 pub struct Sim(Arc<Shared>);
 
 pub(crate) struct Shared {
-    origin: Instant,
     world: Mutex<World>,
+    machines: Machines,
     /// The task that delivers at due times.
     pump: AbortHandle,
 }
@@ -116,8 +126,8 @@ impl Sim {
     pub fn new(seed: u64) -> Self {
         let origin = Instant::now();
         Self(Arc::new_cyclic(|shared| Shared {
-            origin,
             world: Mutex::new(World::new(seed, WINDOW, origin)),
+            machines: Machines::new(seed, origin),
             pump: tokio::spawn(Pump::new(shared.clone())).abort_handle(),
         }))
     }
@@ -125,7 +135,7 @@ impl Sim {
     /// The environment of the host called `name`. Every call gives the same
     /// host: address, disk and random streams.
     pub fn env(&self, name: &str) -> Arc<dyn Env> {
-        Arc::new(SimEnv::new(self.clone(), name))
+        Arc::new(SimEnv::new(self.clone(), self.machine(name)))
     }
 
     /// Lets segments between any two hosts travel for `base` and up to `jitter`
@@ -149,34 +159,23 @@ impl Sim {
         self.with(|world| world.set_window(bytes.max(1)));
     }
 
-    /// Cuts the link between `a` and `b`. Existing connections fail at both
-    /// ends, at once, with `ConnectionReset`; what was in flight or unread is
-    /// lost. New ones are refused after a round trip.
-    pub fn cut(&self, a: &str, b: &str) {
-        self.with(|world| {
-            let (a, b) = (world.host(a), world.host(b));
-            world.cut(a, b);
-        });
+    /// Lets `observer` see everything from now on. Several may watch; each is told
+    /// in the order in which they were added.
+    pub fn watch(&self, observer: Box<dyn Observer>) {
+        self.with(|world| world.observers.push(observer));
     }
 
-    /// Silences the link between `a` and `b`: nothing sent over it arrives and
-    /// nobody is told, connects hang, writers wait once the window is full.
-    /// Bytes are held, not lost: what TCP would retransmit, FIN included,
-    /// arrives after [`Sim::heal`] and in order, and a connection whose ends
-    /// stayed open goes on.
-    pub fn silence(&self, a: &str, b: &str) {
-        self.with(|world| {
-            let (a, b) = (world.host(a), world.host(b));
-            world.silence(a, b);
-        });
+    /// Tells those who watch.
+    pub fn tell(&self, observation: &Observation<'_>) {
+        self.with(|world| world.tell(observation));
     }
 
-    /// Ends the fault between `a` and `b`. What silence held arrives after the
-    /// usual latency; what a cut has reset stays so.
-    pub fn heal(&self, a: &str, b: &str) {
+    /// How many connections a listener holds until they are accepted (default 128).
+    /// Connects above that hang, and are taken up as soon as there is room.
+    pub fn set_accept_queue(&self, places: usize) {
         self.with(|world| {
-            let (a, b) = (world.host(a), world.host(b));
-            world.heal(a, b);
+            world.accept_queue = places;
+            world.admit_all();
         });
     }
 
@@ -187,13 +186,19 @@ impl Sim {
         self.with(|world| world.trace())
     }
 
-    /// How many segments with bytes have been delivered so far.
+    /// How many segments with bytes have been delivered so far; under
+    /// [`Sim::trickle`] every byte is one.
     pub fn deliveries(&self) -> u64 {
         self.with(|world| world.deliveries)
     }
 
-    pub(crate) fn origin(&self) -> Instant {
-        self.0.origin
+    /// Simulated time since the network was made, whatever the clocks of hosts say.
+    pub fn elapsed(&self) -> Duration {
+        self.0.machines.time.now()
+    }
+
+    pub(crate) fn machines(&self) -> &Machines {
+        &self.0.machines
     }
 
     pub(crate) fn with<R>(&self, visit: impl FnOnce(&mut World) -> R) -> R {
@@ -213,7 +218,7 @@ impl Shared {
         let result = visit(&mut world);
         let wakes = std::mem::take(&mut world.wakes);
         drop(world);
-        wakes.into_iter().for_each(std::task::Waker::wake);
+        wakes.wake();
         result
     }
 }

@@ -1,5 +1,9 @@
 //! Faults as data: what goes wrong, from when on, for how long.
 
+pub mod apply;
+pub mod mix;
+mod words;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -115,6 +119,43 @@ pub enum DiskFault {
 }
 
 impl FaultKind {
+    /// The names of all kinds.
+    pub const NAMES: &[&str] = &[
+        "accept and close",
+        "accept queue full",
+        "bandwidth",
+        "bit rot",
+        "blackhole",
+        "clock rate",
+        "cut",
+        "disk full",
+        "disk read fails",
+        "disk sync fails",
+        "disk write fails",
+        "dns empty",
+        "dns fails",
+        "dns hangs",
+        "dns many",
+        "dns moved",
+        "drop connections",
+        "expire session",
+        "fin",
+        "forget",
+        "garble",
+        "isolate",
+        "kill",
+        "one-way silence",
+        "pause",
+        "refuse",
+        "restart",
+        "silence",
+        "slow",
+        "slow sync",
+        "suspend",
+        "trickle",
+        "wall jump",
+    ];
+
     /// Its name in reports: the variant's, in words.
     pub const fn name(&self) -> &'static str {
         match self {

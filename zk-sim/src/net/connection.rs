@@ -7,25 +7,9 @@ use std::task::Waker;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::links::LinkId;
+use crate::observe::Side;
 use crate::world::HostId;
-
-/// An end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Side {
-    Connector,
-    Acceptor,
-}
-
-impl Side {
-    pub(crate) const BOTH: [Self; 2] = [Self::Connector, Self::Acceptor];
-
-    pub(crate) fn peer(self) -> Self {
-        match self {
-            Self::Connector => Self::Acceptor,
-            Self::Acceptor => Self::Connector,
-        }
-    }
-}
 
 /// What travels, in TCP's words.
 #[derive(Debug)]
@@ -76,15 +60,25 @@ pub(crate) enum Ending {
 /// What flows from one end to the other.
 #[derive(Debug)]
 pub(crate) struct Direction {
+    pub(crate) link: LinkId,
     /// In sending order, which is the order of arrival too.
     pub(crate) in_flight: VecDeque<Segment>,
+    /// When the first in flight arrives and its number, while that is on the
+    /// schedule; none while it is held.
+    pub(crate) scheduled: Option<(Instant, u64)>,
     /// Nothing sent later arrives before this.
     pub(crate) last_due: Instant,
     /// Arrived, not yet read.
     pub(crate) received: VecDeque<Bytes>,
-    /// Bytes sent and not yet read; what the window bounds.
+    /// Bytes sent and not yet read, as far as the writer knows; what the window
+    /// bounds.
     pub(crate) unread: usize,
-    /// What the writer has sent as its last.
+    /// Of those, the ones that were read without the writer hearing of it, as
+    /// the way back is silent.
+    pub(crate) unseen: usize,
+    /// All bytes ever written.
+    pub(crate) written: u64,
+    /// What was sent as the last.
     pub(crate) sent_end: Option<Ending>,
     /// What the reader meets behind the received bytes.
     pub(crate) end: Option<Ending>,
@@ -93,12 +87,16 @@ pub(crate) struct Direction {
 }
 
 impl Direction {
-    fn new(now: Instant) -> Self {
+    fn new(link: LinkId, now: Instant) -> Self {
         Self {
+            link,
             in_flight: VecDeque::new(),
+            scheduled: None,
             last_due: now,
             received: VecDeque::new(),
             unread: 0,
+            unseen: 0,
+            written: 0,
             sent_end: None,
             end: None,
             reader: None,
@@ -109,8 +107,10 @@ impl Direction {
     /// Forgets what is in flight and what was not read.
     pub(crate) fn clear(&mut self) {
         self.in_flight.clear();
+        self.scheduled = None;
         self.received.clear();
         self.unread = 0;
+        self.unseen = 0;
     }
 
     /// Moves received bytes into `room`; how many.
@@ -124,21 +124,32 @@ impl Direction {
             }
             self.received.pop_front();
         }
-        let len = room.filled().len() - before;
+        room.filled().len() - before
+    }
+
+    /// The writer hears that `len` bytes were read, or will if `is_heard` is false.
+    pub(crate) fn make_room(&mut self, len: usize, is_heard: bool) -> Option<Waker> {
+        if !is_heard {
+            self.unseen += len;
+            return None;
+        }
         self.unread -= len;
-        len
+        self.writer.take()
     }
 }
 
 /// Whether an end has a stream that reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
-    /// The connection has not reached a listener.
+    /// The connection is not in a listener's queue yet.
     Absent,
     /// In a listener's queue, or in use.
     Open,
     /// Dropped.
     Gone,
+    /// Its host was killed: it says nothing while the host is down, and answers
+    /// with a reset once that is up again.
+    Vanished,
 }
 
 #[derive(Debug)]
@@ -146,6 +157,8 @@ pub(crate) struct End {
     pub(crate) host: HostId,
     pub(crate) address: SocketAddr,
     pub(crate) presence: Presence,
+    /// Its owner has shut its sending down.
+    pub(crate) is_shut: bool,
     /// The peer's reset has arrived: nothing can be sent any more.
     pub(crate) broken: bool,
 }
@@ -156,6 +169,7 @@ impl End {
             host,
             address,
             presence,
+            is_shut: false,
             broken: false,
         }
     }
@@ -169,16 +183,20 @@ pub(crate) struct Connection {
     to_connector: Direction,
     /// The acceptor's answer has arrived at the connector.
     pub(crate) established: bool,
+    /// Dead for good, unseen: whatever is sent vanishes.
+    pub(crate) forgotten: bool,
 }
 
 impl Connection {
-    pub(crate) fn new(connector: End, acceptor: End, now: Instant) -> Self {
+    /// `links`: the one from the connector and the one from the acceptor.
+    pub(crate) fn new(connector: End, acceptor: End, links: [LinkId; 2], now: Instant) -> Self {
         Self {
             connector,
             acceptor,
-            to_acceptor: Direction::new(now),
-            to_connector: Direction::new(now),
+            to_acceptor: Direction::new(links[0], now),
+            to_connector: Direction::new(links[1], now),
             established: false,
+            forgotten: false,
         }
     }
 
@@ -209,13 +227,47 @@ impl Connection {
         }
     }
 
+    /// The same, to look at.
+    pub(crate) fn direction(&self, from: Side) -> &Direction {
+        match from {
+            Side::Connector => &self.to_acceptor,
+            Side::Acceptor => &self.to_connector,
+        }
+    }
+
     /// What `side` reads.
     pub(crate) fn read_by(&mut self, side: Side) -> &mut Direction {
         self.sent_by(side.peer())
     }
 
+    /// Whether the first segment is still on its way to the listener.
+    pub(crate) fn is_dialling(&self) -> bool {
+        self.acceptor.presence == Presence::Absent
+    }
+
+    /// The acceptor's host was killed before the connector knew of the connection,
+    /// which is dialled again.
+    pub(crate) fn start_over(&mut self) {
+        self.acceptor.presence = Presence::Absent;
+        self.to_acceptor.clear();
+        self.to_connector.clear();
+        self.to_connector.sent_end = None;
+    }
+
     pub(crate) fn joins(&self, a: HostId, b: HostId) -> bool {
         let ends = (self.connector.host, self.acceptor.host);
         ends == (a, b) || ends == (b, a)
+    }
+
+    pub(crate) fn touches(&self, host: HostId) -> bool {
+        self.connector.host == host || self.acceptor.host == host
+    }
+
+    /// All who wait at either end.
+    pub(crate) fn take_wakers(&mut self) -> impl Iterator<Item = Waker> {
+        [&mut self.to_acceptor, &mut self.to_connector]
+            .into_iter()
+            .flat_map(|direction| [direction.reader.take(), direction.writer.take()])
+            .flatten()
     }
 }

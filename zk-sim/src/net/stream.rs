@@ -4,12 +4,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection::Side;
+use super::ports::{Dialled, ListenerId};
 use crate::Sim;
-use crate::world::{ConnectionId, HostId};
+use crate::observe::{ConnectionId, Side};
+use crate::world::HostId;
 use zk_env::{BoxStream, Listener};
 
 /// One end of a connection. Dropping it sends what was written, then a FIN.
@@ -25,7 +27,11 @@ impl SimStream {
     ///
     /// Cancel safe: dropped halfway, the peer sees nothing or a closed connection.
     pub(crate) async fn connect(sim: Sim, host: HostId, address: SocketAddr) -> io::Result<Self> {
-        let id = sim.with(|world| world.dial(host, address))?;
+        let id = match sim.with(|world| world.dial(host, address))? {
+            Dialled::Calling(id) => id,
+            Dialled::Unreachable(after) => return Err(unreachable(address, after).await),
+            Dialled::Unanswered => std::future::pending().await,
+        };
         let stream = Self {
             sim,
             id,
@@ -39,6 +45,12 @@ impl SimStream {
         .await?;
         Ok(stream)
     }
+}
+
+async fn unreachable(address: SocketAddr, after: Duration) -> io::Error {
+    tokio::time::sleep(after).await;
+    let message = format!("no host has the address {}", address.ip());
+    io::Error::new(io::ErrorKind::HostUnreachable, message)
 }
 
 impl AsyncRead for SimStream {
@@ -83,14 +95,20 @@ impl Drop for SimStream {
 #[derive(Debug)]
 pub(crate) struct SimListener {
     sim: Sim,
+    id: ListenerId,
     host: HostId,
     address: SocketAddr,
 }
 
 impl SimListener {
     pub(crate) fn bind(sim: Sim, host: HostId, address: SocketAddr) -> io::Result<Self> {
-        let address = sim.with(|world| world.bind(host, address))?;
-        Ok(Self { sim, host, address })
+        let (id, address) = sim.with(|world| world.bind(host, address))?;
+        Ok(Self {
+            sim,
+            id,
+            host,
+            address,
+        })
     }
 }
 
@@ -102,14 +120,14 @@ impl Listener for SimListener {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(BoxStream, SocketAddr)>> {
         let (host, port) = (self.host, self.address.port());
         self.sim
-            .with(|world| world.poll_accept(host, port, cx.waker()))
-            .map(|(id, peer)| {
+            .with(|world| world.poll_accept(host, port, self.id, cx.waker()))
+            .map_ok(|(id, peer)| {
                 let stream = SimStream {
                     sim: self.sim.clone(),
                     id,
                     side: Side::Acceptor,
                 };
-                Ok((Box::new(stream) as BoxStream, peer))
+                (Box::new(stream) as BoxStream, peer)
             })
     }
 }
@@ -117,6 +135,6 @@ impl Listener for SimListener {
 impl Drop for SimListener {
     fn drop(&mut self) {
         self.sim
-            .with(|world| world.unbind(self.host, self.address.port()));
+            .with(|world| world.unbind(self.host, self.address.port(), self.id));
     }
 }

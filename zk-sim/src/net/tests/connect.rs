@@ -29,29 +29,47 @@ fn a_port_nobody_listens_on_refuses_after_a_round_trip() {
 fn an_address_without_a_host_is_unreachable() {
     run(1, async {
         let pair = Pair::new(1).await;
+        let start = pair.client.now();
         let address = SocketAddr::from(([192, 0, 2, 1], PORT));
         let result = pair.client.connect(address).await;
         assert_eq!(kind(result), io::ErrorKind::HostUnreachable);
+        assert!(pair.client.now() > start, "the answer takes time");
+        let unanswered = SocketAddr::from(([192, 0, 2, 2], PORT));
+        assert!(hangs(&mut pair.client.connect(unanswered)).await);
     });
 }
 
 #[test]
-fn a_full_accept_queue_refuses() {
+fn a_connect_waits_for_a_place_in_the_accept_queue() {
     run(1, async {
         let mut pair = Pair::new(1).await;
-        let mut streams = Vec::new();
-        let refused = loop {
-            assert!(streams.len() <= 128);
-            match pair.client.connect(pair.address).await {
-                Ok(stream) => streams.push(stream),
-                Err(error) => break error.kind(),
-            }
-        };
-        assert_eq!(refused, io::ErrorKind::ConnectionRefused);
-        assert_eq!(streams.len(), 128);
-        let accepted = accept(&mut *pair.listener).await.unwrap();
-        streams.push(pair.client.connect(pair.address).await.unwrap());
-        drop(accepted);
+        pair.net.set_accept_queue(2);
+        let first = pair.client.connect(pair.address).await.unwrap();
+        let second = pair.client.connect(pair.address).await.unwrap();
+        let mut given_up = pair.client.connect(pair.address);
+        let mut third = pair.client.connect(pair.address);
+        assert!(hangs(&mut given_up).await);
+        assert!(hangs(&mut third).await);
+        // The place of one who no longer waits goes to the next.
+        drop(given_up);
+        let (_far, _) = accept(&mut *pair.listener).await.unwrap();
+        let third = third.await.unwrap();
+        let mut fourth = pair.client.connect(pair.address);
+        assert!(hangs(&mut fourth).await);
+        pair.net.set_accept_queue(3);
+        drop((first, second, third, fourth.await.unwrap()));
+    });
+}
+
+#[test]
+fn those_who_wait_for_a_place_are_refused_when_the_listener_goes() {
+    run(1, async {
+        let pair = Pair::new(1).await;
+        pair.net.set_accept_queue(0);
+        let mut waiting = pair.client.connect(pair.address);
+        assert!(hangs(&mut waiting).await);
+        drop(pair.listener);
+        assert_eq!(kind(waiting.await), io::ErrorKind::ConnectionRefused);
     });
 }
 

@@ -31,8 +31,9 @@ fn random_streams_belong_to_seed_host_and_name() {
         assert_ne!(a, first(&*net.env("b"), "task"));
         assert_ne!(a, first(&*net.env("a"), "other"));
         assert_ne!(a, first(&*Sim::new(2).env("a"), "task"));
+        // No two components of a host share a stream.
+        assert_ne!(a, first(&*net.env("a"), "task"));
         // Other hosts and other draws before it do not matter.
-        assert_eq!(a, first(&*net.env("a"), "task"));
         let another = Sim::new(1);
         first(&*another.env("b"), "task");
         assert_eq!(a, first(&*another.env("a"), "task"));

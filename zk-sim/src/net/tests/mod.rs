@@ -2,9 +2,12 @@
 
 mod close;
 mod connect;
+mod death;
 mod faults;
 mod hosts;
 mod latency;
+mod names;
+mod observing;
 mod trace;
 mod window;
 

@@ -1,4 +1,4 @@
-use super::*;
+use super::super::*;
 
 #[test]
 fn a_cut_resets_both_ends_and_refuses_new_connections() {
