@@ -1,10 +1,19 @@
 //! What happened in a run, as anybody outside the machines could see it: what
 //! clients called and were told, what went over the wire, what the server logged.
 
+mod recorder;
+mod wire;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use zk_proto::{ErrorCode, OpCode, SessionId, Xid, Zxid};
+
+pub use recorder::{
+    Heard, Recorded, RecordedClient, RecordedTransaction, RecordedWatcher, Recorder, SessionSeen,
+    StateSeen, WatcherId,
+};
+pub use wire::{Closing, Frame, Stream, Wire, WireConnection};
 
 /// Simulated time since the run began.
 pub type At = Duration;
@@ -26,6 +35,8 @@ pub struct Call {
     pub op: OpCode,
     /// Of what: the path on the server, empty where there is none or several.
     pub path: String,
+    /// Which watcher it was to leave a watch for.
+    pub watcher: Option<WatcherId>,
     /// When the method was called.
     pub called: At,
     /// When and how it ended; `None` while it waits.
@@ -69,4 +80,36 @@ pub struct Transaction {
     pub path: Option<String>,
     /// When it was made.
     pub at: At,
+}
+
+/// A fault that began or ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultSeen {
+    /// When.
+    pub at: At,
+    /// Which.
+    pub what: String,
+    /// Whether it began.
+    pub begins: bool,
+}
+
+/// Everything that was seen of a run.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// In the order in which they were made.
+    pub calls: Vec<Call>,
+    /// In the order in which they were dialled.
+    pub connections: Vec<WireConnection>,
+    /// In the order of their zxid.
+    pub transactions: Vec<Transaction>,
+    /// The states in which clients' sessions were seen, in that order.
+    pub states: Vec<StateSeen>,
+    /// The sessions that clients had, in the order in which they were seen.
+    pub sessions: Vec<SessionSeen>,
+    /// The events taken from watchers, in that order.
+    pub heard: Vec<Heard>,
+    /// When the server was started again with what it had.
+    pub server_restarts: Vec<At>,
+    /// In the order in which they began and ended.
+    pub faults: Vec<FaultSeen>,
 }

@@ -1,0 +1,91 @@
+//! C5: what a client says of its session. Epochs rise by one session at a time, an
+//! expired one is never connected again, and nothing follows the end.
+
+use std::collections::BTreeMap;
+
+use zk_client::{Epoch, SessionState};
+
+use crate::history::{ClientId, History, StateSeen};
+use crate::runner::Invariant;
+
+/// The states of a client are those of one life, in order.
+#[derive(Debug)]
+pub struct SessionStates;
+
+impl Invariant for SessionStates {
+    fn name(&self) -> &'static str {
+        "session states"
+    }
+
+    fn check(&mut self, history: &History) -> Result<(), String> {
+        let mut lives: BTreeMap<ClientId, Life> = BTreeMap::new();
+        for seen in &history.states {
+            let life = lives.entry(seen.client).or_default();
+            life.go_on(seen).map_err(|why| {
+                let (client, at) = (seen.client.0, seen.at);
+                format!("client {client} was {:?} at {at:?}: {why}", seen.state)
+            })?;
+        }
+        let mut sessions = BTreeMap::new();
+        for seen in &history.sessions {
+            let other = sessions.insert((seen.client, seen.epoch), seen.session);
+            if other.is_some_and(|other| other != seen.session) {
+                return Err(format!(
+                    "client {} had two sessions in epoch {}",
+                    seen.client.0, seen.epoch
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A client's life so far.
+#[derive(Debug, Default)]
+struct Life {
+    epoch: Epoch,
+    expired: Option<Epoch>,
+    is_over: bool,
+}
+
+impl Life {
+    fn go_on(&mut self, seen: &StateSeen) -> Result<(), String> {
+        if self.is_over {
+            return Err("it was over before".to_owned());
+        }
+        let epoch = match seen.state {
+            SessionState::Connecting => return Ok(()),
+            SessionState::Connected { epoch } | SessionState::ConnectedReadOnly { epoch } => epoch,
+            SessionState::Suspended { epoch, until } => {
+                // Three quarters of the longest session timeout of an embedded server.
+                let ahead = until.since(seen.boot);
+                if ahead.as_secs() > 45 {
+                    return Err(format!("vouched for {ahead:?} ahead"));
+                }
+                epoch
+            }
+            SessionState::Expired { epoch } => return self.expire(epoch),
+            SessionState::AuthFailed | SessionState::Closed => {
+                self.is_over = true;
+                return Ok(());
+            }
+        };
+        if epoch < self.epoch {
+            return Err(format!("after epoch {}", self.epoch));
+        }
+        if self.expired.is_some_and(|expired| epoch <= expired) {
+            return Err("its session had expired".to_owned());
+        }
+        self.epoch = epoch;
+        Ok(())
+    }
+
+    fn expire(&mut self, epoch: Epoch) -> Result<(), String> {
+        if self.expired.is_some_and(|expired| epoch <= expired) {
+            return Err("it had expired before".to_owned());
+        }
+        self.expired = Some(epoch);
+        self.epoch = self.epoch.max(epoch);
+        Ok(())
+    }
+}

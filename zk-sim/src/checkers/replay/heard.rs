@@ -1,0 +1,134 @@
+//! What watchers handed out, against the events that had arrived at their clients.
+
+mod armed;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use zk_proto::{Decode, Reader};
+use zk_proto::{EventType, ReplyHeader, SessionId, Xid, Zxid};
+
+use super::calls::Owners;
+use super::line::{Heard as OnWire, Line};
+use crate::history::{At, ClientId, Frame, Heard, History, WatcherId};
+
+/// An event that has arrived.
+struct Arrived {
+    at: At,
+    session: SessionId,
+    /// On which of the connections.
+    line: usize,
+    /// Of its frame, among those of its connection.
+    frame: usize,
+    zxid: Option<Zxid>,
+    event: OnWire,
+}
+
+/// Which of its client's events a watcher has handed out.
+#[derive(Default)]
+struct HandedOut {
+    events: BTreeSet<usize>,
+    /// The first that may come next.
+    next: usize,
+    /// Whether it had no room for some.
+    has_lost: bool,
+}
+
+type Arrivals = BTreeMap<ClientId, Vec<Arrived>>;
+
+/// Every event that a watcher handed out had arrived at its client before, and came
+/// after those that it handed out before; and it left none out that it was to hear.
+pub(super) fn check(history: &History, lines: &[Line<'_>]) -> Result<(), String> {
+    let owners = Owners::new(history);
+    let arrived = arrived(lines, &owners);
+    let mut watchers: BTreeMap<WatcherId, HandedOut> = BTreeMap::new();
+    for heard in &history.heard {
+        let Some(events) = arrived.get(&heard.client) else {
+            continue;
+        };
+        let watcher = watchers.entry(heard.watcher).or_default();
+        watcher.has_lost |= heard.event.lagged > 0;
+        if heard.event.event_type != EventType::None {
+            watcher.hear(heard, events)?;
+        }
+    }
+    armed::check(history, lines, &arrived, &watchers)
+}
+
+impl HandedOut {
+    fn hear(&mut self, heard: &Heard, events: &[Arrived]) -> Result<(), String> {
+        let mut later = events[self.next..].iter();
+        let Some(ahead) = later.position(|event| event.is(heard)) else {
+            return Err(describe(heard));
+        };
+        let found = self.next + ahead;
+        self.events.insert(found);
+        self.next = found + 1;
+        Ok(())
+    }
+}
+
+fn describe(heard: &Heard) -> String {
+    let Heard {
+        at,
+        client,
+        watcher,
+        event,
+    } = heard;
+    format!(
+        "watcher {} of client {} handed out {:?}({}) of {:?} at {at:?}: it had not arrived, or \
+         before what was handed out already",
+        watcher.0, client.0, event.event_type, event.path, event.zxid
+    )
+}
+
+/// The events that arrived at each client all of whose connections are known and were
+/// left intact.
+fn arrived(lines: &[Line<'_>], owners: &Owners) -> Arrivals {
+    let mut in_order: Vec<usize> = (0..lines.len()).collect();
+    in_order.sort_by_key(|line| lines[*line].wire.replies.written.first().map(|frame| frame.at));
+    let mut arrived = Arrivals::new();
+    let mut garbled = Vec::new();
+    for at in in_order {
+        let line = &lines[at];
+        let Some(client) = owners.of(line) else {
+            continue;
+        };
+        if !line.wire.replies.garbled.is_empty() || !owners.is_known(client) {
+            garbled.push(client);
+        }
+        let frames = line.wire.replies.arrived.iter().enumerate();
+        let events = frames.skip(1).filter_map(|(index, frame)| {
+            let place = (at, index);
+            Arrived::new(line.session, place, frame)
+        });
+        arrived.entry(client).or_default().extend(events);
+    }
+    for client in garbled {
+        arrived.remove(&client);
+    }
+    arrived
+}
+
+impl Arrived {
+    fn new(session: SessionId, (line, index): (usize, usize), frame: &Frame) -> Option<Self> {
+        let mut reader = Reader::new(&frame.payload);
+        let header = ReplyHeader::decode(&mut reader).ok()?;
+        let is_event = header.xid == Xid::NOTIFICATION;
+        Some(Self {
+            at: frame.at,
+            session,
+            line,
+            frame: index,
+            zxid: Some(header.zxid).filter(|zxid| *zxid > Zxid::ZERO),
+            event: is_event.then(|| OnWire::decode(&reader.rest())).flatten()?,
+        })
+    }
+
+    fn is(&self, heard: &Heard) -> bool {
+        let event = &heard.event;
+        self.at <= heard.at
+            && self.zxid == event.zxid
+            && self.event.kind == event.event_type
+            && self.event.path == event.path
+    }
+}

@@ -1,0 +1,119 @@
+//! Replays what the server logged and looks whether everything that was seen follows
+//! from it.
+//!
+//! The server's transactions, in the order of their zxids, are carried out in the
+//! [`model`](crate::model), each on behalf of the request that it was made for. What
+//! the server wrote to every connection has to be what the model says, byte for byte
+//! and in the same order: replies, and between them watch events. A read is
+//! placed by the zxid of its reply: it has seen the state after that transaction. Then
+//! what clients told their callers is compared with what had arrived at them.
+//!
+//! *Which checks.* A transaction has a request that had arrived before and was not
+//! carried out before (no duplicates), and those before it in its session came
+//! first; zxids have no gaps; a reply was made between the arrival of its request and its
+//! own writing, for reads too, so nothing that was acknowledged before a request was
+//! sent is missing from its answer. Sessions are served as long as the log has
+//! them open and no longer. An answer that a caller got had arrived as he got it, one
+//! that says the call had no effect has no transaction, and calls are answered in
+//! their order. A watcher hears only what arrived, in that order.
+//!
+//! *What is left open.* What a connection that broke should still have carried is not
+//! demanded. The replies of a connection whose server died on it end where they end.
+
+mod calls;
+mod compare;
+mod heard;
+mod line;
+mod outputs;
+mod play;
+mod sessions;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use crate::history::{History, WireConnection};
+use crate::model::{Conn, Settings};
+
+use line::Line;
+use play::Play;
+
+/// What a replay had to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Transactions carried out.
+    pub transactions: u64,
+    /// Replies compared.
+    pub replies: u64,
+    /// Watch events compared.
+    pub events: u64,
+    /// Calls compared with what went over the wire.
+    pub calls: u64,
+    /// Calls that left their callers in doubt and took effect.
+    pub applied: u64,
+    /// Calls that left their callers in doubt and did not take effect.
+    pub not_applied: u64,
+}
+
+/// Checks everything that was seen of one server.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    settings: Settings,
+    host: String,
+    port: u16,
+}
+
+impl Replay {
+    /// Of the server on the host `server`, port 2181, with these settings.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            host: "server".to_owned(),
+            port: 2181,
+        }
+    }
+
+    /// Of the server at another place.
+    #[must_use]
+    pub fn server(mut self, host: &str, port: u16) -> Self {
+        host.clone_into(&mut self.host);
+        self.port = port;
+        self
+    }
+
+    /// Replays `history` from the first transaction of the server on.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that does not follow, in a sentence.
+    pub fn check(&self, history: &History) -> Result<Replayed, String> {
+        let lines = self.lines(history)?;
+        let mut play = Play::new(&self.settings, &history.transactions, lines)?;
+        play.run()?;
+        let (lines, mut replayed) = play.finish();
+        let ours: Vec<&WireConnection> = self.connections(history).collect();
+        sessions::check(&ours, &history.transactions)?;
+        calls::check(history, &lines, &mut replayed)?;
+        heard::check(history, &lines)?;
+        Ok(replayed)
+    }
+
+    fn connections<'h>(&self, history: &'h History) -> impl Iterator<Item = &'h WireConnection> {
+        let is_ours = |wire: &&WireConnection| wire.to == self.host && wire.port == self.port;
+        history
+            .connections
+            .iter()
+            .filter(is_ours)
+            .filter(|wire| wire.four_letter_word().is_none())
+    }
+
+    fn lines<'h>(&self, history: &'h History) -> Result<Vec<Line<'h>>, String> {
+        let mut lines = Vec::new();
+        for wire in self.connections(history) {
+            if let Some(line) = Line::new(wire, Conn(lines.len() as u64))? {
+                lines.push(line);
+            }
+        }
+        Ok(lines)
+    }
+}
