@@ -1,0 +1,196 @@
+//! The standalone server of a run: started, stopped and started again as faults want.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use zk_proto::{OpCode, SessionId};
+use zk_server::config::ServerConfigBuilder;
+use zk_server::{Server, ServerError, observe};
+
+use crate::Sim;
+use crate::faults::apply::ServerControl;
+use crate::history::{At, Transaction};
+
+use super::script::Script;
+
+/// Where the server listens, on its host.
+const ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 2181);
+
+/// What the server logged, and which sessions are open by that.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Log(Arc<Mutex<LogState>>);
+
+#[derive(Debug, Default)]
+struct LogState {
+    transactions: Vec<Transaction>,
+    open: BTreeSet<SessionId>,
+    restarts: Vec<At>,
+}
+
+impl Log {
+    fn lock(&self) -> MutexGuard<'_, LogState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn append(&self, transaction: &observe::Transaction, at: At) {
+        let mut log = self.lock();
+        match transaction.op {
+            OpCode::CreateSession => _ = log.open.insert(transaction.session),
+            OpCode::CloseSession => _ = log.open.remove(&transaction.session),
+            _ => {}
+        }
+        log.transactions.push(Transaction {
+            zxid: transaction.zxid,
+            session: transaction.session,
+            cxid: transaction.cxid,
+            time_ms: transaction.time_ms,
+            op: transaction.op,
+            err: transaction.err,
+            path: transaction.path.clone(),
+            at,
+        });
+    }
+
+    /// An open session, picked by a number.
+    fn pick(&self, number: u64) -> Option<SessionId> {
+        let log = self.lock();
+        let number = number.checked_rem(log.open.len() as u64)?;
+        log.open.iter().nth(usize::try_from(number).ok()?).copied()
+    }
+
+    /// Everything logged, and when the server was started again.
+    pub(super) fn seen(&self) -> (Vec<Transaction>, Vec<At>) {
+        let log = self.lock();
+        (log.transactions.clone(), log.restarts.clone())
+    }
+}
+
+/// Starts the server on its host.
+pub(super) async fn start(
+    sim: &Sim,
+    config: ServerConfigBuilder,
+    log: &Log,
+) -> Result<Server, ServerError> {
+    let (log, clock) = (log.clone(), sim.clone());
+    Server::builder()
+        .config(config.client_addr(ADDR).build()?)
+        .env(sim.env(super::SERVER))
+        .on_transaction(move |transaction| log.append(transaction, clock.elapsed()))
+        .start()
+        .await
+}
+
+/// What faults want of the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Wanted {
+    /// Faults that keep it down.
+    down: u32,
+    /// How often its host was killed.
+    kills: u32,
+}
+
+impl Wanted {
+    fn up(&mut self) {
+        self.down = self.down.saturating_sub(1);
+    }
+}
+
+/// Keeps the server as faults want it.
+#[derive(Clone)]
+pub(super) struct Keeper {
+    script: Arc<Script>,
+    log: Log,
+    wanted: watch::Sender<Wanted>,
+    /// What it was brought to last.
+    reached: watch::Sender<Wanted>,
+}
+
+impl Keeper {
+    /// Of a server that runs.
+    pub(super) fn new(script: &Arc<Script>, log: &Log) -> Self {
+        Self {
+            script: Arc::clone(script),
+            log: log.clone(),
+            wanted: watch::Sender::default(),
+            reached: watch::Sender::default(),
+        }
+    }
+
+    fn is_down(&self) -> bool {
+        self.wanted.borrow().down > 0
+    }
+
+    /// Stops and starts the server for as long as it is polled.
+    pub(super) async fn keep(&self) {
+        let mut wanted = self.wanted.subscribe();
+        let mut now = Wanted::default();
+        loop {
+            let next = *wanted.borrow_and_update();
+            self.bring(now, next).await;
+            now = next;
+            self.reached.send_replace(now);
+            if wanted.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// From what was wanted to what is.
+    async fn bring(&self, before: Wanted, now: Wanted) {
+        let server = &self.script.server;
+        if now.down > 0 {
+            server.stop().await;
+        } else if before.down > 0 || now.kills != before.kills {
+            self.log.lock().restarts.push(self.script.sim.elapsed());
+            if let Err(error) = server.restart().await {
+                self.script
+                    .fail("server", format!("does not start again: {error}"));
+            }
+        }
+    }
+
+    /// Waits until the server is as faults want it.
+    pub(super) async fn settled(&self) {
+        let mut reached = self.reached.subscribe();
+        let is_there = |reached: &Wanted| *reached == *self.wanted.borrow();
+        // Both senders live as long as `self`, so that this cannot fail.
+        let _ = reached.wait_for(is_there).await;
+    }
+}
+
+/// There is one server, so that the host matters to kills alone. A server that is down
+/// does nothing to sessions and connections.
+impl ServerControl for Keeper {
+    fn drop_connections(&self, _host: &str) {
+        if !self.is_down() {
+            self.script.server.drop_connections();
+        }
+    }
+
+    fn expire_session(&self, _host: &str, pick: u64) {
+        if let Some(session) = self.log.pick(pick).filter(|_| !self.is_down()) {
+            self.script.server.expire_session(session);
+        }
+    }
+
+    fn stop(&self, _host: &str) {
+        self.wanted.send_modify(|wanted| wanted.down += 1);
+    }
+
+    fn killed(&self, host: &str) {
+        if host == super::SERVER {
+            self.wanted.send_modify(|wanted| {
+                wanted.down += 1;
+                wanted.kills += 1;
+            });
+        }
+    }
+
+    fn start(&self, host: &str) {
+        if host == super::SERVER {
+            self.wanted.send_modify(Wanted::up);
+        }
+    }
+}
