@@ -1,0 +1,247 @@
+//! A document that workers change by compare-and-set: a register, read with and
+//! without sync.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use zk_client::{Error, Outcome, Stat};
+use zk_env::BoxFuture;
+
+use super::clients::{bears, builder, close, connect, establish, hosts, ms, settle};
+use crate::history::RecordedClient;
+use crate::runner::{Stage, Workload};
+
+/// Writers, who are readers too.
+const WORKERS: usize = 3;
+const PATH: &str = "/document";
+
+/// Writers of one znode, and what is known of its versions.
+#[derive(Debug, Default)]
+pub(super) struct Document(Arc<Versions>);
+
+/// Which value each version has, as far as its writers and readers know.
+#[derive(Debug, Default)]
+struct Versions(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// What a version holds for certain.
+    values: BTreeMap<i32, Bytes>,
+    /// What it holds if that write took effect.
+    open: BTreeMap<i32, Vec<Bytes>>,
+    /// The newest that a writer or reader was told of.
+    newest: i32,
+}
+
+impl Versions {
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest version anybody was told of.
+    fn newest(&self) -> i32 {
+        self.lock().newest
+    }
+
+    /// Before the write that would make this version is called.
+    fn begin(&self, version: i32, value: &Bytes) {
+        let mut known = self.lock();
+        known.open.entry(version).or_default().push(value.clone());
+    }
+
+    /// The write that `begin` announced did not take effect.
+    fn withdraw(&self, version: i32, value: &Bytes) -> Result<(), String> {
+        let mut known = self.lock();
+        if known.values.get(&version) == Some(value) {
+            return Err(format!("{value:?} was said not to be written and was read"));
+        }
+        if let Some(open) = known.open.get_mut(&version) {
+            open.retain(|other| other != value);
+        }
+        Ok(())
+    }
+
+    /// This version was written or read with this value.
+    fn hold(&self, version: i32, value: &Bytes) -> Result<(), String> {
+        let mut known = self.lock();
+        known.newest = known.newest.max(version);
+        match known.values.get(&version) {
+            Some(held) if held == value => return Ok(()),
+            Some(held) => return Err(format!("version {version} is {held:?} and {value:?}")),
+            None => {}
+        }
+        // Version 0 is that of the create.
+        let is_open = known
+            .open
+            .get(&version)
+            .is_some_and(|open| open.contains(value));
+        if version != 0 && !is_open {
+            return Err(format!("nobody wrote {value:?} as version {version}"));
+        }
+        known.values.insert(version, value.clone());
+        Ok(())
+    }
+}
+
+impl Workload for Document {
+    fn name(&self) -> &'static str {
+        "document"
+    }
+
+    fn hosts(&self) -> Vec<String> {
+        hosts("document", WORKERS)
+    }
+
+    fn worker(&self, stage: Stage) -> BoxFuture<()> {
+        let versions = Arc::clone(&self.0);
+        Box::pin(async move { work(&stage, &versions).await })
+    }
+
+    fn verify(&self, stage: Stage) -> BoxFuture<()> {
+        let versions = Arc::clone(&self.0);
+        Box::pin(async move { verify(&stage, &versions).await })
+    }
+}
+
+async fn work(stage: &Stage, versions: &Versions) {
+    let mut rng = stage.rng("document");
+    let Some(client) = connect(stage, || builder(stage)).await else {
+        return;
+    };
+    if establish(stage, &client, PATH).await {
+        // What this client has seen; it never sees less.
+        let mut seen = 0;
+        let mut n = 0;
+        while stage.goes_on() {
+            let read = if rng.below(3) == 0 {
+                read_newest(stage, &client, versions).await
+            } else {
+                read(stage, &client).await
+            };
+            if let Some((data, stat)) = read {
+                note(stage, versions.hold(stat.version, &data));
+                if stat.version < seen {
+                    stage.fail(format!("{PATH}: version {} after {seen}", stat.version));
+                }
+                seen = stat.version;
+                n += 1;
+                let value = Bytes::from(format!("{} {:?} {n}", stage.host(), stage.now()));
+                seen = write(stage, &client, versions, seen, value).await;
+            }
+            stage.pause(ms(20, 300)).await;
+        }
+    }
+    close(client).await;
+}
+
+fn note(stage: &Stage, checked: Result<(), String>) {
+    if let Err(why) = checked {
+        stage.fail(format!("{PATH}: {why}"));
+    }
+}
+
+async fn read(stage: &Stage, client: &RecordedClient) -> Option<(Bytes, Stat)> {
+    settle(stage, PATH, client.get_data(PATH, None).await)
+}
+
+/// A sync and a read: no older than the newest anybody was told of before.
+async fn read_newest(
+    stage: &Stage,
+    client: &RecordedClient,
+    versions: &Versions,
+) -> Option<(Bytes, Stat)> {
+    let newest = versions.newest();
+    let (sync, read) = (client.sync(PATH), client.get_data(PATH, None));
+    let is_synced = settle(stage, PATH, sync.await).is_some();
+    let (data, stat) = settle(stage, PATH, read.await)?;
+    if is_synced && stat.version < newest {
+        stage.fail(format!(
+            "{PATH}: after a sync version {}, though {newest} was known before",
+            stat.version
+        ));
+    }
+    stage.progress("read");
+    Some((data, stat))
+}
+
+/// Replaces version `seen`, and gives the version that the client knows of then.
+async fn write(
+    stage: &Stage,
+    client: &RecordedClient,
+    versions: &Versions,
+    seen: i32,
+    value: Bytes,
+) -> i32 {
+    let next = seen + 1;
+    versions.begin(next, &value);
+    let written = client.set_data(PATH, &value, seen).await;
+    match &written {
+        Ok(stat) if stat.version == next => note(stage, versions.hold(next, &value)),
+        Ok(stat) => stage.fail(format!("{PATH}: {} instead of {next}", stat.version)),
+        Err(error) => withdraw(stage, versions, next, &value, error),
+    }
+    match written {
+        Ok(stat) => {
+            stage.progress("write");
+            stat.version
+        }
+        Err(_) => seen,
+    }
+}
+
+fn withdraw(stage: &Stage, versions: &Versions, version: i32, value: &Bytes, error: &Error) {
+    bears(stage, PATH, error);
+    match error.outcome() {
+        Outcome::NotApplied => note(stage, versions.withdraw(version, value)),
+        Outcome::Unknown | Outcome::Applied => {}
+    }
+}
+
+async fn verify(stage: &Stage, versions: &Versions) {
+    let connected = RecordedClient::connect(builder(stage), stage.recorder(), stage.sim()).await;
+    let Ok(client) = connected else {
+        return stage.fail("no session after the faults");
+    };
+    match client.get_data(PATH, None).await {
+        Ok((data, stat)) => {
+            note(stage, versions.hold(stat.version, &data));
+            if stat.version < versions.newest() {
+                let newest = versions.newest();
+                stage.fail(format!("{PATH}: {} left of {newest}", stat.version));
+            }
+        }
+        Err(error) => stage.fail(format!("{PATH}: {error} after the faults")),
+    }
+    close(client).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_has_one_value_and_a_writer() {
+        let versions = Versions::default();
+        let (a, b) = (Bytes::from("a"), Bytes::from("b"));
+        versions.begin(1, &a);
+        versions.begin(1, &b);
+        assert_eq!(versions.hold(1, &b), Ok(()));
+        assert_eq!(versions.hold(1, &b), Ok(()));
+        assert!(versions.hold(1, &a).is_err(), "a lost update");
+        assert!(versions.hold(2, &a).is_err(), "nobody wrote it");
+        assert_eq!(versions.newest(), 2);
+    }
+
+    #[test]
+    fn what_was_not_written_is_not_read() {
+        let versions = Versions::default();
+        let a = Bytes::from("a");
+        versions.begin(1, &a);
+        assert_eq!(versions.withdraw(1, &a), Ok(()));
+        assert!(versions.hold(1, &a).is_err());
+        versions.begin(1, &a);
+        assert_eq!(versions.hold(1, &a), Ok(()));
+        assert!(versions.withdraw(1, &a).is_err());
+    }
+}

@@ -1,0 +1,158 @@
+//! A queue of sequential znodes: what was put is taken once or still there.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use zk_client::{CreateMode, ErrorCode};
+use zk_env::BoxFuture;
+
+use super::clients::{bears, builder, close, connect, establish, hosts, ms, settle};
+use super::ledger::{Fate, Ledger};
+use crate::history::RecordedClient;
+use crate::runner::{Stage, Workload};
+
+/// Who puts and takes, each both.
+const WORKERS: usize = 2;
+const ROOT: &str = "/queue";
+/// Elements in the queue above which nobody puts.
+const FULL: usize = 30;
+
+/// Workers that put and take.
+#[derive(Debug, Default)]
+pub(super) struct Queue(Arc<Books>);
+
+#[derive(Debug, Default)]
+struct Books {
+    /// By value.
+    put: Ledger,
+    /// The same values.
+    taken: Ledger,
+}
+
+impl Workload for Queue {
+    fn name(&self) -> &'static str {
+        "queue"
+    }
+
+    fn hosts(&self) -> Vec<String> {
+        hosts("queue", WORKERS)
+    }
+
+    fn worker(&self, stage: Stage) -> BoxFuture<()> {
+        let books = Arc::clone(&self.0);
+        Box::pin(async move { work(&stage, &books).await })
+    }
+
+    fn verify(&self, stage: Stage) -> BoxFuture<()> {
+        let books = Arc::clone(&self.0);
+        Box::pin(async move { verify(&stage, &books).await })
+    }
+}
+
+async fn work(stage: &Stage, books: &Books) {
+    let mut rng = stage.rng("queue");
+    let Some(client) = connect(stage, || builder(stage)).await else {
+        return;
+    };
+    if establish(stage, &client, ROOT).await {
+        let mut n = 0;
+        while stage.goes_on() {
+            let there = settle(stage, ROOT, client.get_children(ROOT, None).await);
+            match there {
+                Some(there) if there.is_empty() || (there.len() < FULL && rng.below(2) == 0) => {
+                    n += 1;
+                    put(stage, &client, books, n).await;
+                }
+                Some(there) => take(stage, &client, books, there).await,
+                None => {}
+            }
+            stage.pause(ms(10, 150)).await;
+        }
+    }
+    close(client).await;
+}
+
+async fn put(stage: &Stage, client: &RecordedClient, books: &Books, n: u64) {
+    let value = format!("{} {:?} {n}", stage.host(), stage.now());
+    books.put.begin(&value);
+    let put = client
+        .create(
+            &format!("{ROOT}/element-"),
+            &value,
+            CreateMode::PersistentSequential,
+        )
+        .await;
+    books.put.settle(&value, Fate::of(&put));
+    if settle(stage, ROOT, put).is_some() {
+        stage.progress("turn");
+    }
+}
+
+/// Takes the first. Whoever deletes it has it.
+async fn take(stage: &Stage, client: &RecordedClient, books: &Books, there: Vec<String>) {
+    let Some(first) = there.iter().min() else {
+        return;
+    };
+    let path = format!("{ROOT}/{first}");
+    let Some((value, _)) = settle(stage, &path, client.get_data(&path, None).await) else {
+        return;
+    };
+    let value = String::from_utf8_lossy(&value).into_owned();
+    if books.put.fate(&value).is_none() {
+        stage.fail(format!("{path}: nobody put {value}"));
+    }
+    if books.taken.fate(&value) != Some(Fate::Applied) {
+        books.taken.begin(&value);
+    }
+    match client.delete(&path, None).await {
+        Ok(()) => {
+            if books.taken.fate(&value) == Some(Fate::Applied) {
+                stage.fail(format!("{value} was taken twice"));
+            }
+            books.taken.settle(&value, Fate::Applied);
+            stage.progress("turn");
+        }
+        // Who came first may not know it; then it stays open.
+        Err(error) if error.code() == Some(ErrorCode::NoNode) => stage.progress("turn"),
+        Err(error) => {
+            bears(stage, &path, &error);
+        }
+    }
+}
+
+async fn verify(stage: &Stage, books: &Books) {
+    let connected = RecordedClient::connect(builder(stage), stage.recorder(), stage.sim()).await;
+    let Ok(client) = connected else {
+        return stage.fail("no session after the faults");
+    };
+    let Some(left) = contents(stage, &client).await else {
+        return stage.fail(format!("{ROOT} cannot be read after the faults"));
+    };
+    for value in &left {
+        if books.put.fate(value) == Some(Fate::NotApplied) || books.put.fate(value).is_none() {
+            stage.fail(format!("{value} is there and was not put"));
+        }
+        if books.taken.fate(value) == Some(Fate::Applied) {
+            stage.fail(format!("{value} was taken and is there"));
+        }
+    }
+    for value in books.put.applied() {
+        if !left.contains(&value) && books.taken.fate(&value).is_none() {
+            stage.fail(format!("{value} was put and is lost"));
+        }
+    }
+    close(client).await;
+}
+
+async fn contents(stage: &Stage, client: &RecordedClient) -> Option<BTreeSet<String>> {
+    let names = settle(stage, ROOT, client.get_children(ROOT, None).await)?;
+    let mut values = BTreeSet::new();
+    for name in names {
+        let path = format!("{ROOT}/{name}");
+        let (value, _) = settle(stage, &path, client.get_data(&path, None).await)?;
+        if !values.insert(String::from_utf8_lossy(&value).into_owned()) {
+            stage.fail(format!("{value:?} is there twice"));
+        }
+    }
+    Some(values)
+}
