@@ -390,7 +390,11 @@ mod tests {
         let code = sources(&["zk-client/src", "zk-server/src", "tests/tests"]);
         for entry in CATALOGUE {
             if let Test(name) = entry.met {
-                assert!(code.contains(&format!("fn {name}()")), "{}: {name}", entry.id);
+                assert!(
+                    code.contains(&format!("fn {name}()")),
+                    "{}: {name}",
+                    entry.id
+                );
             }
         }
     }

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::Parser;
-use zk_tests::differential::{Apache, Bundled, Configuration, Coverage, Run, shrink};
+use zk_tests::differential::{Apache, Bundled, Configuration, Coverage, Modelled, Run, shrink};
 
 /// Starts an Apache; beside this package.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/apache.sh");
@@ -34,7 +34,8 @@ struct Arguments {
     /// Operations per seed.
     #[arg(long, visible_alias = "until", default_value_t = 10_000)]
     ops: usize,
-    /// What is right: `apache`, `bundled`, or the address of a fresh server.
+    /// What is right: `apache`, `bundled`, `model` (the simulator's), or the address of a
+    /// fresh server.
     #[arg(long, visible_alias = "apache", default_value = "apache")]
     reference: Which,
     /// What is tested, likewise.
@@ -59,6 +60,7 @@ struct Arguments {
 enum Which {
     Apache,
     Bundled,
+    Model,
     At(SocketAddr),
 }
 
@@ -69,10 +71,11 @@ impl FromStr for Which {
         match text {
             "apache" => Ok(Self::Apache),
             "bundled" => Ok(Self::Bundled),
+            "model" => Ok(Self::Model),
             _ => text
                 .parse()
                 .map(Self::At)
-                .map_err(|_| "neither `apache`, nor `bundled`, nor an address".into()),
+                .map_err(|_| "neither `apache`, nor `bundled`, nor `model`, nor an address".into()),
         }
     }
 }
@@ -81,6 +84,7 @@ impl FromStr for Which {
 enum Serving {
     Apache(Apache),
     Bundled(Bundled),
+    Model(Modelled),
     At(SocketAddr),
 }
 
@@ -89,6 +93,7 @@ impl Serving {
         Ok(match which {
             Which::Apache => Self::Apache(Apache::start(Path::new(SCRIPT), configuration)?),
             Which::Bundled => Self::Bundled(Bundled::start(configuration)?),
+            Which::Model => Self::Model(Modelled::start(configuration)?),
             Which::At(address) => Self::At(address),
         })
     }
@@ -97,6 +102,7 @@ impl Serving {
         match self {
             Self::Apache(server) => server.address(),
             Self::Bundled(server) => server.address(),
+            Self::Model(server) => server.address(),
             Self::At(address) => *address,
         }
     }
@@ -169,7 +175,12 @@ impl Arguments {
 
     /// A run over two servers, and the servers.
     fn start(&self, seed: u64) -> Result<(Run, (Serving, Serving)), Box<dyn Error>> {
-        let configuration = Configuration::of_seed(seed);
+        let has_model = [self.reference, self.candidate].contains(&Which::Model);
+        let configuration = if has_model {
+            Configuration::modelled(seed)
+        } else {
+            Configuration::of_seed(seed)
+        };
         let reference = Serving::start(self.reference, &configuration)?;
         let candidate = Serving::start(self.candidate, &configuration)?;
         let mut run = Run::new(reference.address(), candidate.address());

@@ -28,6 +28,13 @@ const PLAIN: &[(&str, &str)] = &[
     ("reconfigEnabled", "true"),
 ];
 
+/// What the model knows: quotas are not enforced, as by default.
+const MODELLED: &[(&str, &str)] = &[("extendedTypesEnabled", "true"), ("enforceQuota", "false")];
+
+/// The same without extended types.
+const MODELLED_PLAIN: &[(&str, &str)] =
+    &[("extendedTypesEnabled", "false"), ("enforceQuota", "false")];
+
 /// One run in so many is plain.
 const PLAIN_EVERY: u64 = 3;
 
@@ -52,6 +59,22 @@ impl Configuration {
                 FULL
             },
         }
+    }
+
+    /// The same for a run with the model in it.
+    pub const fn modelled(seed: u64) -> Self {
+        Self {
+            kind: if seed.is_multiple_of(PLAIN_EVERY) {
+                MODELLED_PLAIN
+            } else {
+                MODELLED
+            },
+        }
+    }
+
+    /// Whether znodes may have a time to live.
+    pub(crate) fn has_extended_types(&self) -> bool {
+        self.keys().any(|key| *key == ("extendedTypesEnabled", "true"))
     }
 
     fn keys(&self) -> impl Iterator<Item = &'static (&'static str, &'static str)> {

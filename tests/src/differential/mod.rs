@@ -14,6 +14,7 @@ mod coverage;
 mod dice;
 mod generator;
 mod model;
+mod modelled;
 mod normal;
 mod observation;
 mod op;
@@ -31,6 +32,7 @@ pub use apache::Apache;
 pub use bundled::Bundled;
 pub use configuration::Configuration;
 pub use coverage::Coverage;
+pub use modelled::Modelled;
 pub use shrink::shrink;
 
 use generator::{Generator, View};

@@ -16,7 +16,7 @@ const PERSISTENT: CreateMode = CreateMode::Persistent;
 const MANY: usize = 5_000;
 
 /// Polls the future at most `polls` times, then drops it: `None`.
-async fn drop_after<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn drop_after<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     let mut left = polls;
     poll_fn(|cx| {
@@ -36,7 +36,7 @@ async fn drop_after<T>(polls: usize, future: impl Future<Output = T>) -> Option<
 /// Drops what `make` makes before its first poll, after it, after the second, and
 /// so on until it is ready before that; after each drop `check` must pass. Returns
 /// how many were dropped.
-async fn drop_at_every_poll<F: Future>(
+pub(crate) async fn drop_at_every_poll<F: Future>(
     mut make: impl FnMut(usize) -> F,
     mut check: impl AsyncFnMut(usize),
 ) -> usize {

@@ -15,6 +15,7 @@ mod data;
 mod limits;
 mod multi;
 mod order;
+mod recipes;
 mod reconnect;
 mod session;
 mod unattended;

@@ -415,6 +415,10 @@ mod tests {
         let mix = named("all").expect("there is one");
         let others: Vec<_> = ["server", "a"].map(str::to_owned).to_vec();
         let faults = (0..500).flat_map(|seed| mix.draw(seed, &others, CHAOS));
-        assert!(!faults.into_iter().any(|fault| fault.kind.name() == "garble"));
+        assert!(
+            !faults
+                .into_iter()
+                .any(|fault| fault.kind.name() == "garble")
+        );
     }
 }

@@ -5,10 +5,16 @@
 //! [`Outcome`](super::Outcome) is noted when its future is ready or dropped. What
 //! watchers hand out and the states the session goes through are noted as well.
 
+#[expect(
+    clippy::ptr_arg,
+    reason = "answers are taken as they come, by functions of one shape"
+)]
 mod answer;
 mod calls;
 mod client;
 mod reply;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod watcher;
 

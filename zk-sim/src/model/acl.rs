@@ -4,22 +4,25 @@ use std::net::Ipv6Addr;
 
 use bytes::Bytes;
 use zk_proto::data::digest_id;
-use zk_proto::record::AuthPacket;
-use zk_proto::{Acl, AclId, Decode, ErrorCode, Perms, Reader};
+use zk_proto::record::{Credential, GetSaslRequest, SetSaslResponse};
+use zk_proto::{Acl, AclId, Decode, DecodeError, ErrorCode, Perms, Reader};
 
+use super::Answer;
 use super::error::{Refusal, ensure};
-use super::request::RawAcl;
+use super::request::{RawAcl, Text};
 
-/// Adds to `known` what the body of an auth packet proves.
-pub fn authenticate(known: &mut Vec<AclId>, body: &Bytes, super_digest: Option<&str>) -> ErrorCode {
-    let Ok(packet) = AuthPacket::decode(&mut Reader::new(body)) else {
-        return ErrorCode::AuthFailed;
-    };
-    match (&*packet.scheme, &packet.auth.0) {
-        ("ip", _) => ErrorCode::Ok,
-        ("digest", Some(secret)) => {
-            let secret = String::from_utf8_lossy(secret);
-            let id = digest_of(&secret);
+/// Adds to `known` what the body of an auth packet proves, and says what it is answered.
+/// None if it cannot be read, for which a server hangs up.
+pub fn authenticate(
+    known: &mut Vec<AclId>,
+    body: &Bytes,
+    super_digest: Option<&str>,
+) -> Option<ErrorCode> {
+    let (scheme, secret) = auth_packet(&mut Reader::new(body)).ok()?;
+    Some(match (scheme.as_deref(), secret) {
+        (Some("ip"), _) => ErrorCode::Ok,
+        (Some("digest"), Some(secret)) => {
+            let id = digest_of(&String::from_utf8_lossy(&secret));
             if super_digest == Some(&*id) {
                 add(known, AclId::new("super", ""));
             }
@@ -27,7 +30,22 @@ pub fn authenticate(known: &mut Vec<AclId>, body: &Bytes, super_digest: Option<&
             ErrorCode::Ok
         }
         (_, _) => ErrorCode::AuthFailed,
-    }
+    })
+}
+
+/// Either may be null.
+fn auth_packet<'a>(body: &mut Reader<'a>) -> Result<(Text<'a>, Option<Bytes>), DecodeError> {
+    let _type = i32::decode(body)?;
+    Ok((Decode::decode(body)?, Decode::decode(body)?))
+}
+
+/// A step of a SASL exchange with a server that knows no SASL: any token is answered
+/// with none, and a client without one is hung up on, as is one that makes no sense.
+pub fn sasl(body: &Bytes) -> Option<Answer> {
+    let request = GetSaslRequest::decode(&mut Reader::new(body)).ok()?;
+    request.token.0?;
+    let token = Credential(None);
+    Some(Answer::of(&SetSaslResponse { token }))
 }
 
 /// The hash covers the whole secret, which usually has a colon.
@@ -133,7 +151,10 @@ fn net_of(id: &str) -> Option<(Vec<u8>, usize)> {
 
 fn address_of(text: &str) -> Option<Vec<u8>> {
     if !text.contains(':') {
-        let parts: Vec<u8> = text.split('.').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        let parts: Vec<u8> = text
+            .split('.')
+            .map(|part| part.parse().ok())
+            .collect::<Option<_>>()?;
         return (parts.len() == 4).then_some(parts);
     }
     let is_plain = !text.contains('.');

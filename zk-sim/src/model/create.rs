@@ -65,11 +65,13 @@ impl Model {
         };
         self.tree.insert(&path, Znode::new(meta));
         self.gained_child(&parent, zxid);
-        self.count_created(&path);
         let with_stat = create.op != OpCode::Create;
+        // Before a usage znode is written over.
+        let stat = with_stat.then(|| self.stat(&path));
+        self.count_created(&path);
         Ok(Effect {
             outcome: Outcome::Created {
-                stat: with_stat.then(|| self.stat(&path)),
+                stat,
                 path: path.clone(),
             },
             change: Some(Change {
@@ -101,9 +103,9 @@ impl Model {
             OpCode::CreateTtl => has_ttl,
             _ => flags != CONTAINER,
         };
-        ensure(fits || !self.settings.strict_flags, ErrorCode::BadArguments)?;
         let is_known = !has_ttl || self.settings.extended_types;
         ensure(is_known, ErrorCode::Unimplemented)?;
+        ensure(fits || !self.settings.strict_flags, ErrorCode::BadArguments)?;
         let longest = i64::try_from(MAX_TTL.as_millis()).expect("40 bits");
         let agrees = if has_ttl {
             (1..=longest).contains(&ttl_ms)
@@ -145,8 +147,15 @@ impl Model {
         }
     }
 
-    /// The next reaping that is due at this time: containers that are empty again and
-    /// znodes that have outlived their time.
+    /// What the reaper may take at this time: containers that are empty again, and
+    /// znodes that have outlived theirs.
+    pub fn to_be_reaped(&self, time_ms: i64) -> Vec<String> {
+        let below = self.tree.below("/").map(|(path, _)| path);
+        let due = below.filter(|path| self.is_to_be_reaped(path, time_ms));
+        due.map(str::to_owned).collect()
+    }
+
+    /// Whether that is among what the reaper may take at this time.
     pub fn is_to_be_reaped(&self, path: &str, time_ms: i64) -> bool {
         let Some(node) = self.tree.get(path) else {
             return false;
@@ -154,7 +163,10 @@ impl Model {
         let age = time_ms.saturating_sub(node.meta.mtime);
         let is_over = match node.meta.fate {
             Fate::Container if node.meta.created > 0 => true,
-            Fate::Container => self.settings.container_never_used_ms.is_some_and(|ms| age > ms),
+            Fate::Container => self
+                .settings
+                .container_never_used_ms
+                .is_some_and(|ms| age > ms),
             Fate::Ttl(ttl_ms) => age > ttl_ms,
             Fate::Lasting | Fate::Ephemeral(_) => false,
         };

@@ -46,9 +46,10 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Bytes, BytesMut};
-use zk_proto::{AclId, Encode, ErrorCode, EventType, OpCode, Reader, SessionId, Zxid};
+use zk_proto::record::ReconfigRequest;
+use zk_proto::{AclId, Decode, Encode, ErrorCode, EventType, OpCode, Reader, SessionId, Zxid};
 
-pub use acl::authenticate;
+pub use acl::{authenticate, sasl};
 pub use mutation::Mutation;
 
 use error::Refusal;
@@ -182,11 +183,10 @@ impl Model {
         self.identities.get(&conn).map_or(&[], Vec::as_slice)
     }
 
-    /// Credentials came over a connection. They last as long as it.
-    pub fn authenticate(&mut self, conn: Conn, body: &Bytes) -> ErrorCode {
-        let Some(known) = self.identities.get_mut(&conn) else {
-            return ErrorCode::AuthFailed;
-        };
+    /// Credentials came over a connection, as long as which they last. None if they
+    /// cannot be read, for which a server hangs up.
+    pub fn authenticate(&mut self, conn: Conn, body: &Bytes) -> Option<ErrorCode> {
+        let known = self.identities.get_mut(&conn)?;
         authenticate(known, body, self.settings.super_digest.as_deref())
     }
 
@@ -287,7 +287,8 @@ impl From<Result<Self, Refusal>> for Answer {
 pub fn is_transaction(op: OpCode, body: &Bytes) -> bool {
     match op {
         OpCode::Multi => multi::is_taken(&mut Reader::new(body)),
-        OpCode::Reconfig | OpCode::CloseSession => true,
+        OpCode::Reconfig => ReconfigRequest::decode(&mut Reader::new(body)).is_ok(),
+        OpCode::CloseSession => true,
         op => write::is_single(op) && Write::decode(op, &mut Reader::new(body)).is_ok(),
     }
 }

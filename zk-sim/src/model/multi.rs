@@ -162,7 +162,10 @@ fn decode_write<'a>(op: OpCode, body: &mut Reader<'a>) -> Result<Write<'a>, Unfi
                 create.ttl_ms = -1;
             }
         } else {
-            ensure((0..=LAST_FLAG).contains(&create.flags), ErrorCode::MarshallingError)?;
+            ensure(
+                (0..=LAST_FLAG).contains(&create.flags),
+                ErrorCode::MarshallingError,
+            )?;
             if create.acl.is_none() {
                 return Err(Unfit::NullAcl);
             }
@@ -185,7 +188,9 @@ fn decode_reads<'a>(body: &mut Reader<'a>) -> Result<Vec<(Option<ReadOp>, Text<'
             OpCode::GetChildren => Some(ReadOp::Children),
             _ => None,
         };
-        let is_mixed = reads.first().is_some_and(|(first, _)| first.is_some() != read.is_some());
+        let is_mixed = reads
+            .first()
+            .is_some_and(|(first, _)| first.is_some() != read.is_some());
         ensure(!is_mixed, ErrorCode::MarshallingError)?;
         if read.is_some() {
             let (path, _watch) = (Text::decode(body)?, bool::decode(body)?);
@@ -204,7 +209,8 @@ fn next_op(body: &mut Reader<'_>) -> Result<Option<OpCode>, Refusal> {
         return Ok(None);
     }
     let op = OpCode::try_from(header.op);
-    op.map(Some).map_err(|_| Refusal(ErrorCode::MarshallingError))
+    op.map(Some)
+        .map_err(|_| Refusal(ErrorCode::MarshallingError))
 }
 
 impl Outcome {

@@ -52,11 +52,16 @@ impl Model {
 
     fn count_anew(&mut self, subtree: &str) {
         let itself = self.tree.get(subtree).map(|node| (1, data_len(node)));
-        let below = self.tree.below(subtree).map(|(_, node)| (1, data_len(node)));
+        let below = self
+            .tree
+            .below(subtree)
+            .map(|(_, node)| (1, data_len(node)));
         let (count, bytes) = itself
             .into_iter()
             .chain(below)
-            .fold((0, 0), |(count, bytes), (one, len)| (count + one, bytes + len));
+            .fold((0, 0), |(count, bytes), (one, len)| {
+                (count + one, bytes + len)
+            });
         let usage = Usage {
             count,
             bytes,
@@ -121,7 +126,11 @@ impl Usage {
         for field in text.split([',', ';']) {
             let (key, value) = field.split_once('=')?;
             let value = value.trim_end_matches('=');
-            let value = if value.is_empty() { -1 } else { value.parse().ok()? };
+            let value = if value.is_empty() {
+                -1
+            } else {
+                value.parse().ok()?
+            };
             match key {
                 "count" => usage.count = value,
                 "bytes" => usage.bytes = value,

@@ -2,9 +2,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use zk_proto::record::{
-    ClientInfo, ExistsResponse, GetAclResponse, GetAllChildrenNumberResponse,
-    GetChildren2Response, GetChildrenResponse, GetDataResponse, GetEphemeralsResponse,
-    SyncResponse, WhoAmIResponse,
+    ClientInfo, ExistsResponse, GetAclResponse, GetAllChildrenNumberResponse, GetChildren2Response,
+    GetChildrenResponse, GetDataResponse, GetEphemeralsResponse, SyncResponse, WhoAmIResponse,
 };
 use zk_proto::{AclId, Decode, ErrorCode, OpCode, Perms, Reader, SessionId};
 
@@ -156,11 +155,7 @@ impl Model {
         Ok(Answer::of(&GetAllChildrenNumberResponse { total_number }))
     }
 
-    fn get_ephemerals(
-        &self,
-        session: SessionId,
-        body: &mut Reader<'_>,
-    ) -> Result<Answer, Refusal> {
+    fn get_ephemerals(&self, session: SessionId, body: &mut Reader<'_>) -> Result<Answer, Refusal> {
         let prefix = Text::decode(body)?.unwrap_or_default();
         // Java trims control characters as well.
         let is_all = matches!(prefix.trim_matches(|c| c <= ' '), "" | "/");

@@ -12,8 +12,7 @@ use super::quota;
 use super::stat::{Fate, Meta, Znode};
 
 /// The znodes that nobody may delete.
-pub(super) const RESERVED: [&str; 4] =
-    ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"];
+pub(super) const RESERVED: [&str; 4] = ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"];
 
 #[derive(Clone, Debug)]
 pub(super) struct Tree {
@@ -146,7 +145,10 @@ impl Tree {
     }
 
     fn take(&mut self, path: &str) -> Znode {
-        let node = self.nodes.remove(path).expect("only what is there is removed");
+        let node = self
+            .nodes
+            .remove(path)
+            .expect("only what is there is removed");
         if let Some(parent) = parent(path).and_then(|parent| self.nodes.get_mut(parent)) {
             parent.children.remove(name(path));
         }

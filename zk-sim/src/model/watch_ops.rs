@@ -73,7 +73,10 @@ impl Model {
         conn: Conn,
         body: &mut Reader<'_>,
     ) -> Result<Answer, Refusal> {
-        let CheckWatchesRequest { path, watcher_type: number } = Decode::decode(body)?;
+        let CheckWatchesRequest {
+            path,
+            watcher_type: number,
+        } = Decode::decode(body)?;
         let mut places = meant(watcher_type(number)?).iter();
         let has = places.any(|(table, mode)| self.watches.has(conn, &path, *table, *mode));
         ensure(has, ErrorCode::NoWatcher)?;
@@ -85,7 +88,10 @@ impl Model {
         conn: Conn,
         body: &mut Reader<'_>,
     ) -> Result<Answer, Refusal> {
-        let RemoveWatchesRequest { path, watcher_type: number } = Decode::decode(body)?;
+        let RemoveWatchesRequest {
+            path,
+            watcher_type: number,
+        } = Decode::decode(body)?;
         let mut removed = false;
         for (table, mode) in meant(watcher_type(number)?) {
             removed |= self.watches.remove(conn, &path, *table, *mode);

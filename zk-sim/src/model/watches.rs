@@ -123,7 +123,11 @@ impl Watches {
             };
             for above in ancestors(path).take(levels) {
                 let watchers = self.data.get(above).into_iter().flatten();
-                told.extend(watchers.filter(|(_, modes)| modes.recursive).map(|(conn, _)| conn));
+                told.extend(
+                    watchers
+                        .filter(|(_, modes)| modes.recursive)
+                        .map(|(conn, _)| conn),
+                );
             }
         }
         let keeps = broken == Some(Mutation::WatchFiresTwice);
@@ -181,7 +185,8 @@ impl Model {
                 self.tell(&not_yet, kind, path, &change.acl, events);
             }
         }
-        let is_mute = change.kind == ChangeKind::Created && self.has(Mutation::NoChildEventOnCreate);
+        let is_mute =
+            change.kind == ChangeKind::Created && self.has(Mutation::NoChildEventOnCreate);
         if let Some((parent, acl)) = &change.parent
             && !is_mute
         {

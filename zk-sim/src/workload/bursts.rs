@@ -16,7 +16,7 @@ const WORKERS: usize = 2;
 const NARROW: usize = 16;
 
 /// Writers of numbers, one after the other, without waiting.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Bursts;
 
 impl Workload for Bursts {
@@ -76,13 +76,7 @@ async fn written(stage: &Stage, client: &RecordedClient, path: &str) -> Option<i
     }
 }
 
-async fn burst(
-    stage: &Stage,
-    client: &RecordedClient,
-    path: &str,
-    before: i32,
-    rng: &mut EnvRng,
-) {
+async fn burst(stage: &Stage, client: &RecordedClient, path: &str, before: i32, rng: &mut EnvRng) {
     let length = 1 << rng.below(9);
     let writes: Vec<_> = (1..=length)
         .map(|n| client.set_data(path, n.to_string(), None))
@@ -141,7 +135,10 @@ fn check(
     }
     let further = version - sure;
     if !(0..=count(&open)).contains(&further) {
-        return Err(format!("version {version} after {sure} and {} open", open.len()));
+        return Err(format!(
+            "version {version} after {sure} and {} open",
+            open.len()
+        ));
     }
     // Of the open ones as many took effect as there are versions more.
     let possible = match usize::try_from(further) {
@@ -197,8 +194,16 @@ mod tests {
         assert!(checked([told(8), told(9), told(10)], 10, "3"));
         assert!(!checked([told(8), told(10), told(11)], 11, "3"));
         assert!(!checked([told(8), told(9), told(10)], 9, "2"));
-        assert!(checked([lost(Outcome::Unknown), told(9), told(10)], 10, "3"));
+        assert!(checked(
+            [lost(Outcome::Unknown), told(9), told(10)],
+            10,
+            "3"
+        ));
         assert!(checked([lost(Outcome::Unknown), told(8), told(9)], 9, "3"));
-        assert!(!checked([lost(Outcome::NotApplied), told(9), told(10)], 10, "3"));
+        assert!(!checked(
+            [lost(Outcome::NotApplied), told(9), told(10)],
+            10,
+            "3"
+        ));
     }
 }

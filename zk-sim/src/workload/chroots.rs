@@ -82,7 +82,10 @@ async fn visit(
         expect(stage, root, event.path == path, &event.path);
     }
     settle(stage, &path, inside.delete(&path, None).await);
-    stage.env().probe().reached("workload: chroots side by side");
+    stage
+        .env()
+        .probe()
+        .reached("workload: chroots side by side");
     Ok(())
 }
 

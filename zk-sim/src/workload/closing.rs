@@ -67,7 +67,11 @@ async fn live(
             (name, client.create(&path, b"", CreateMode::Persistent))
         })
         .collect();
-    let ephemeral = client.create(&format!("{ROOT}/ephemeral-"), b"", CreateMode::EphemeralSequential);
+    let ephemeral = client.create(
+        &format!("{ROOT}/ephemeral-"),
+        b"",
+        CreateMode::EphemeralSequential,
+    );
     match rng.below(5) {
         // With everything answered.
         0 => {

@@ -63,7 +63,9 @@ async fn value(stage: &Stage, client: &RecordedClient) -> Option<(u64, i32)> {
     if data.is_empty() {
         return Some((0, stat.version));
     }
-    let number = std::str::from_utf8(&data).ok().and_then(|text| text.parse().ok());
+    let number = std::str::from_utf8(&data)
+        .ok()
+        .and_then(|text| text.parse().ok());
     if number.is_none() {
         stage.fail(format!("{PATH} holds {data:?}"));
     }
@@ -75,7 +77,10 @@ async fn increment(stage: &Stage, client: &RecordedClient, told: &Told) {
         return;
     };
     told.possible.fetch_add(1, Ordering::Relaxed);
-    match client.set_data(PATH, (number + 1).to_string(), version).await {
+    match client
+        .set_data(PATH, (number + 1).to_string(), version)
+        .await
+    {
         Ok(_) => {
             told.sure.fetch_add(1, Ordering::Relaxed);
             stage.progress("attempt");

@@ -107,7 +107,9 @@ async fn recover(stage: &Stage, disk: &dyn Disk, synced: &Synced) {
 }
 
 async fn read(disk: &dyn Disk, file: u64) -> io::Result<Bytes> {
-    let file = disk.open(Path::new(&name(file)), OpenMode::Existing).await?;
+    let file = disk
+        .open(Path::new(&name(file)), OpenMode::Existing)
+        .await?;
     let length = usize::try_from(file.len().await?).unwrap_or(usize::MAX);
     file.read_at(0, length).await
 }
@@ -130,9 +132,14 @@ const fn checksum(file: u64, number: u64) -> u64 {
 /// disk has damaged and that can be told; anything else is a loss.
 fn check(bytes: &[u8], file: u64, entries: u64) -> Result<(), String> {
     for number in 0..entries {
-        let at = usize::try_from(number).unwrap_or(usize::MAX).saturating_mul(ENTRY);
+        let at = usize::try_from(number)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(ENTRY);
         let Some(found) = bytes.get(at..at + ENTRY) else {
-            return Err(format!("{} bytes for {entries} synced entries", bytes.len()));
+            return Err(format!(
+                "{} bytes for {entries} synced entries",
+                bytes.len()
+            ));
         };
         let expected = entry(file, number);
         let changed: u32 = found

@@ -37,7 +37,11 @@ impl Workload for Large {
 
 async fn work(stage: &Stage) {
     let mut rng = stage.rng("large");
-    let settings = || builder(stage).queue_limits(QUEUED, QUEUED_BYTES).max_in_flight(8);
+    let settings = || {
+        builder(stage)
+            .queue_limits(QUEUED, QUEUED_BYTES)
+            .max_in_flight(8)
+    };
     let Some(client) = connect(stage, settings).await else {
         return;
     };
@@ -83,7 +87,10 @@ async fn read(stage: &Stage, client: &RecordedClient, path: &str) {
         Ok((data, stat)) => {
             let length = usize::try_from(stat.data_length).unwrap_or(usize::MAX);
             if data.len() != length || !is_whole(&data) {
-                stage.fail(format!("{path}: {} bytes of {length}, or others", data.len()));
+                stage.fail(format!(
+                    "{path}: {} bytes of {length}, or others",
+                    data.len()
+                ));
             }
             stage.progress("read");
         }

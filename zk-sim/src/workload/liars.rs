@@ -28,7 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(4);
 
 /// A lying server and its client. The calls are not recorded: no log could tell
 /// whether the answers are right.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Liars;
 
 impl Workload for Liars {

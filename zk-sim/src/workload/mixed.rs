@@ -2,7 +2,6 @@
 
 mod operation;
 
-use zk_client::SessionState;
 use zk_env::{BoxFuture, EnvRng};
 
 use self::operation::{Choice, Menu};
@@ -70,7 +69,7 @@ async fn work(stage: &Stage, root: &str) {
             let mut menu = Menu::new(root, stage.host());
             while stage.goes_on() {
                 round(stage, &client, &mut menu, &mut rng, false).await;
-                stage.pause(ms(10, 200)).await;
+                stage.pause(ms(20, 400)).await;
             }
         }
         close(client).await;
@@ -89,29 +88,23 @@ async fn bear(stage: &Stage, root: &str) {
             continue;
         };
         let mut menu = Menu::new(root, stage.host());
-        while stage.goes_on() && !is_terminal(&client) {
-            round(stage, &client, &mut menu, &mut rng, true).await;
+        // Who was told of a session timeout of weeks waits that long for a sign of life.
+        while stage.goes_on() && round(stage, &client, &mut menu, &mut rng, true).await {
             stage.pause(ms(10, 200)).await;
         }
         close(client).await;
     }
 }
 
-fn is_terminal(client: &RecordedClient) -> bool {
-    matches!(
-        *client.state().borrow(),
-        SessionState::AuthFailed | SessionState::Closed
-    )
-}
-
-/// Some calls at once, and their answers.
+/// Some calls at once, and their answers; whether there was one.
 async fn round(
     stage: &Stage,
     client: &RecordedClient,
     menu: &mut Menu,
     rng: &mut EnvRng,
     bears_anything: bool,
-) {
+) -> bool {
+    let mut is_answered = false;
     let calls: Vec<_> = (0..=rng.below(PIPELINE))
         .map(|_| {
             let choice = Choice::draw(rng);
@@ -121,6 +114,7 @@ async fn round(
     for (choice, call) in calls {
         let answer = call.await;
         if is_answer(&answer) {
+            is_answered = true;
             stage.progress("answer");
         }
         if let Err(error) = answer
@@ -130,4 +124,5 @@ async fn round(
         }
     }
     menu.listen();
+    is_answered
 }

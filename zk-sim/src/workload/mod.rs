@@ -58,7 +58,7 @@ macro_rules! entries {
 pub const WORKLOADS: &[Entry] = entries! {
     "mixed", "every operation on a few dozen paths, own and shared", mixed::Mixed::new();
     "garbled", "the same by clients whose traffic may be garbled", mixed::Mixed::garbled();
-    "bursts", "hundreds of pipelined writes, whose fates must fit", bursts::Bursts::default();
+    "bursts", "hundreds of pipelined writes, whose fates must fit", bursts::Bursts;
     "watches", "watches of all kinds while others change what is watched", watches::Watches;
     "document", "a document changed by compare-and-set, read with and without sync", document::Document::default();
     "counter", "increments by compare-and-set, lost answers counted", counter::Counter::default();
@@ -73,7 +73,7 @@ pub const WORKLOADS: &[Entry] = entries! {
     "credentials", "digest credentials and the znodes only they open", credentials::Credentials;
     "server list", "lists of servers replaced with calls under way", server_list::ServerList::default();
     "events", "event handlers that call the client, and some that never look", events::Events;
-    "liars", "clients of servers that lie, stall or speak nonsense", liars::Liars::default();
+    "liars", "clients of servers that lie, stall or speak nonsense", liars::Liars;
     "raw", "connections that send anything but what a client would", raw::Raw;
     "journal", "a journal on a disk that loses power", journal::Journal::default();
 };
@@ -98,8 +98,11 @@ pub fn drawn(seed: u64) -> Vec<Arc<dyn Workload>> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::time::Duration;
 
     use super::*;
+    use crate::faults::mix;
+    use crate::runner::{Run, Violation};
 
     #[test]
     fn names_are_those_of_the_workloads_and_unlike() {
@@ -109,6 +112,43 @@ mod tests {
             assert_eq!(named(entry.name).map(|made| made.name()), Some(entry.name));
         }
         assert!(named("nothing").is_none());
+    }
+
+    /// Runs `entry` with a mix of faults, for a while shorter than a usual run.
+    fn outcome(entry: &'static Entry, seed: u64, mix: &str) -> Option<Violation> {
+        let mix = mix::named(mix).expect("a mix of this name");
+        let run = Run::new(seed)
+            .workloads(|| vec![(entry.make)()])
+            .chaos(Duration::from_secs(10))
+            .mix(mix);
+        run.start().violation
+    }
+
+    #[test]
+    fn nothing_is_wrong_without_faults() {
+        for entry in WORKLOADS {
+            assert_eq!(outcome(entry, 1, "none"), None, "{}", entry.name);
+        }
+    }
+
+    #[test]
+    fn nothing_is_wrong_with_faults() {
+        for entry in WORKLOADS {
+            assert_eq!(outcome(entry, 2, "all"), None, "{}", entry.name);
+        }
+    }
+
+    #[test]
+    fn a_seed_means_the_same_run() {
+        for entry in WORKLOADS {
+            let trace = || {
+                let run = Run::new(3).workloads(|| vec![(entry.make)()]);
+                let short = run.chaos(Duration::from_secs(5));
+                let mix = mix::named("all").expect("there is one");
+                short.mix(mix).start().trace
+            };
+            assert_eq!(trace(), trace(), "{}", entry.name);
+        }
     }
 
     #[test]

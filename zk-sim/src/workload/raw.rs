@@ -8,9 +8,7 @@ use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zk_env::{BoxFuture, BoxStream, EnvRng};
 use zk_proto::record::{ConnectRequest, ExistsRequest};
-use zk_proto::{
-    OpCode, Password, RequestHeader, SessionId, Xid, Zxid, encode_frame,
-};
+use zk_proto::{OpCode, Password, RequestHeader, SessionId, Xid, Zxid, encode_frame};
 
 use super::clients::{hosts, ms};
 use crate::runner::{Stage, Workload};
@@ -65,11 +63,7 @@ async fn dial(stage: &Stage) -> io::Result<BoxStream> {
     }
 }
 
-async fn misbehave(
-    stage: &Stage,
-    mut connection: BoxStream,
-    rng: &mut EnvRng,
-) -> io::Result<()> {
+async fn misbehave(stage: &Stage, mut connection: BoxStream, rng: &mut EnvRng) -> io::Result<()> {
     let bytes = match rng.below(6) {
         0 => noise(rng),
         1 => partial_handshake(rng),

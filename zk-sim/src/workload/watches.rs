@@ -233,7 +233,7 @@ async fn change(stage: &Stage) {
             let path = format!("{ROOT}/znode-with-a-rather-long-name-{n}");
             let changed = change_one(&client, &path, &mut rng).await;
             note(stage, &path, changed);
-            stage.pause(ms(100, 600)).await;
+            stage.pause(ms(200, 1_000)).await;
         }
     }
     close(client).await;
@@ -249,11 +249,7 @@ fn note(stage: &Stage, path: &str, changed: Result<(), Error>) {
 }
 
 /// Creates the znode, or changes its data and children, or deletes it.
-async fn change_one(
-    client: &RecordedClient,
-    path: &str,
-    rng: &mut EnvRng,
-) -> Result<(), Error> {
+async fn change_one(client: &RecordedClient, path: &str, rng: &mut EnvRng) -> Result<(), Error> {
     let child = format!("{path}/child");
     match rng.below(6) {
         0 => {
@@ -261,10 +257,17 @@ async fn change_one(
             first.await.or_else(missing)?;
             second.await.or_else(missing)
         }
-        1 | 2 => client.set_data(path, b"x", None).await.map(drop).or_else(missing),
+        1 | 2 => client
+            .set_data(path, b"x", None)
+            .await
+            .map(drop)
+            .or_else(missing),
         _ => {
             let mode = CreateMode::Persistent;
-            let (node, below) = (client.create(path, b"", mode), client.create(&child, b"", mode));
+            let (node, below) = (
+                client.create(path, b"", mode),
+                client.create(&child, b"", mode),
+            );
             let set = client.set_data(path, b"y", None);
             node.await.map(drop).or_else(there)?;
             set.await.map(drop).or_else(missing)?;

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use zk_proto::{Decode, Reader, ReplyHeader, SessionId, Xid, Zxid};
 
-use crate::history::{At, Frame, History};
+use crate::history::{At, Frame, History, WireConnection};
 use crate::runner::{Invariant, SERVER};
 
-/// The zxids of replies to a session, in the order in which they were written, do not
-/// fall.
+/// The zxids of replies that a session's client took do not fall.
 #[derive(Debug)]
 pub struct Zxids;
 
@@ -18,22 +17,36 @@ impl Invariant for Zxids {
     }
 
     fn check(&mut self, history: &History) -> Result<(), String> {
-        // By session: when, which connection, the place in it, and the zxid.
-        let mut told: BTreeMap<SessionId, Vec<(At, u64, usize, Zxid)>> = BTreeMap::new();
-        let ours = history.connections.iter().filter(|line| line.to == SERVER);
-        for line in ours {
+        // In the order of the connections, of which a client has one at a time.
+        let mut newest: BTreeMap<SessionId, Zxid> = BTreeMap::new();
+        for line in history.connections.iter().filter(|line| is_plain(line)) {
             let Some(session) = line.session() else {
                 continue;
             };
-            let told = told.entry(session).or_default();
-            let replies = line.replies.written.iter().enumerate().skip(1);
-            told.extend(replies.filter_map(|(place, frame)| {
-                Some((frame.at, line.id.0, place, zxid(frame)?))
-            }));
+            let newest = newest.entry(session).or_default();
+            check(newest, taken(line)).map_err(|(at, zxid, before)| {
+                let line = line.id.0;
+                format!(
+                    "session {session} was told of {zxid} at {at:?} on connection {line}, and of {before} before"
+                )
+            })?;
         }
-        told.into_iter()
-            .try_for_each(|(session, told)| check(session, told))
+        Ok(())
     }
+}
+
+/// Whether it was one to our server on which nothing was garbled.
+fn is_plain(line: &WireConnection) -> bool {
+    line.to == SERVER && line.replies.garbled.is_empty() && line.requests.garbled.is_empty()
+}
+
+/// What arrived before the client left: when, and which zxid.
+fn taken(line: &WireConnection) -> impl Iterator<Item = (At, Zxid)> {
+    let left = line.requests.closed.as_ref().map_or(At::MAX, |end| end.at);
+    let replies = line.replies.arrived.iter().skip(1);
+    replies
+        .take_while(move |frame| frame.at < left)
+        .filter_map(|frame| Some((frame.at, zxid(frame)?)))
 }
 
 /// Of an ordinary reply: events speak of the past, and pings may.
@@ -42,39 +55,31 @@ fn zxid(frame: &Frame) -> Option<Zxid> {
     (header.xid > Xid(0) && header.zxid > Zxid(0)).then_some(header.zxid)
 }
 
-fn check(session: SessionId, mut told: Vec<(At, u64, usize, Zxid)>) -> Result<(), String> {
-    told.sort_unstable();
-    for pair in told.windows(2) {
-        let [(_, _, _, before), (at, line, _, after)] = pair else {
-            continue;
-        };
-        if after < before {
-            return Err(format!(
-                "session {session} was told of {after} at {at:?} on connection {line}, and of {before} before"
-            ));
+/// When it went back, to what, and from what.
+fn check(
+    newest: &mut Zxid,
+    taken: impl Iterator<Item = (At, Zxid)>,
+) -> Result<(), (At, Zxid, Zxid)> {
+    for (at, zxid) in taken {
+        if zxid < *newest {
+            return Err((at, zxid, *newest));
         }
+        *newest = zxid;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-
-    fn told(zxids: &[(u64, i64)]) -> Result<(), String> {
-        let told = zxids
-            .iter()
-            .enumerate()
-            .map(|(place, (ms, zxid))| (Duration::from_millis(*ms), 0, place, Zxid(*zxid)))
-            .collect();
-        check(SessionId(1), told)
-    }
 
     #[test]
     fn a_zxid_that_goes_back_is_found() {
-        assert_eq!(told(&[(1, 5), (2, 5), (3, 7)]), Ok(()));
-        assert!(told(&[(1, 5), (2, 7), (3, 6)]).is_err());
+        let taken = |zxids: [i64; 3]| zxids.into_iter().map(|zxid| (At::ZERO, Zxid(zxid)));
+        let mut newest = Zxid(4);
+        assert_eq!(check(&mut newest, taken([5, 5, 7])), Ok(()));
+        assert_eq!(newest, Zxid(7));
+        let back = (At::ZERO, Zxid(6), Zxid(8));
+        assert_eq!(check(&mut newest, taken([8, 6, 9])), Err(back));
     }
 }

@@ -91,7 +91,10 @@ fn describe(call: &Call) -> String {
         ..
     } = call;
     let xid = xid.map_or(0, |xid| xid.0);
-    format!("{op:?}({path}), xid {xid}, of client {}, called at {called:?}", client.0)
+    format!(
+        "{op:?}({path}), xid {xid}, of client {}, called at {called:?}",
+        client.0
+    )
 }
 
 impl<'h> Book<'h> {
@@ -138,12 +141,16 @@ impl<'h> Book<'h> {
             Outcome::Refused(code) => self.check_told(call, xid, at, *code, &Bytes::new()),
             Outcome::NotApplied(why) if is_write && took_effect => {
                 let zxid = made.map_or_else(String::new, |made| made.zxid.to_string());
-                Err(format!("the caller was told that it did not take effect ({why}), but it is transaction {zxid}"))
+                Err(format!(
+                    "the caller was told that it did not take effect ({why}), but it is transaction {zxid}"
+                ))
             }
             Outcome::Applied(why)
                 if is_write && !took_effect && self.owners.is_known(call.client) =>
             {
-                Err(format!("the caller was told that it took effect ({why}), but the log does not have it"))
+                Err(format!(
+                    "the caller was told that it took effect ({why}), but the log does not have it"
+                ))
             }
             Outcome::Unknown(_) if is_write && took_effect => {
                 replayed.applied += 1;
@@ -169,7 +176,10 @@ impl<'h> Book<'h> {
         err: ErrorCode,
         body: &Bytes,
     ) -> Result<(), String> {
-        let places = self.sent.get(&(call.client, xid)).map_or(&[][..], Vec::as_slice);
+        let places = self
+            .sent
+            .get(&(call.client, xid))
+            .map_or(&[][..], Vec::as_slice);
         let lines = places.iter().map(|(line, request)| {
             let line = &self.lines[*line];
             (line, &line.requests[*request])
@@ -193,7 +203,9 @@ impl<'h> Book<'h> {
         // The first frame of a connection is not among the outputs.
         let arrived = line.wire.replies.arrived.get(reply + 1);
         if arrived.is_none_or(|frame| frame.at > at) {
-            return Err(format!("the caller got an answer at {at:?}, before it arrived"));
+            return Err(format!(
+                "the caller got an answer at {at:?}, before it arrived"
+            ));
         }
         check_same(call.op, err, body, output)
     }
@@ -212,7 +224,8 @@ impl<'h> Book<'h> {
                 };
                 match &call.ended {
                     Some((at, Outcome::Answer(_) | Outcome::Refused(_))) => {
-                        if request.reply.is_some() && answered.is_none_or(|(first, _)| *at < first) {
+                        if request.reply.is_some() && answered.is_none_or(|(first, _)| *at < first)
+                        {
                             answered = Some((*at, call));
                         }
                     }
@@ -228,16 +241,13 @@ impl<'h> Book<'h> {
 }
 
 /// A call may run out of its own time, and its caller may look later.
-fn check_lost(
-    call: &Call,
-    at: At,
-    why: &str,
-    later: Option<(At, &Call)>,
-) -> Result<(), String> {
+fn check_lost(call: &Call, at: At, why: &str, later: Option<(At, &Call)>) -> Result<(), String> {
     match later {
         Some((answered, later)) if answered < at && !why.starts_with("no answer within") => {
             let (call, later) = (describe(call), describe(later));
-            Err(format!("{call} was lost at {at:?} ({why}), though {later} was answered at {answered:?} on the same connection"))
+            Err(format!(
+                "{call} was lost at {at:?} ({why}), though {later} was answered at {answered:?} on the same connection"
+            ))
         }
         Some(_) | None => Ok(()),
     }
@@ -260,7 +270,10 @@ const fn is_write(op: OpCode) -> bool {
 
 /// The client answers some calls from what it knows, or by asking something else.
 fn is_comparable(op: OpCode, request: &Request) -> bool {
-    let is_local = matches!(op, OpCode::RemoveWatches | OpCode::CheckWatches | OpCode::AddWatch);
+    let is_local = matches!(
+        op,
+        OpCode::RemoveWatches | OpCode::CheckWatches | OpCode::AddWatch
+    );
     request.op() == Some(op) && !is_local
 }
 
@@ -272,14 +285,19 @@ fn check_same(op: OpCode, err: ErrorCode, body: &Bytes, output: &Output) -> Resu
     if header.err == err && (err != ErrorCode::Ok || is_equal) {
         return Ok(());
     }
-    let (told, sent) = (show(Some(op), err, body), show(Some(op), header.err, &output.body));
+    let (told, sent) = (
+        show(Some(op), err, body),
+        show(Some(op), header.err, &output.body),
+    );
     Err(format!("the caller got {told}, the server had sent {sent}"))
 }
 
 /// Null data is told as empty.
 fn plain(op: OpCode, body: &Bytes) -> Bytes {
     match op {
-        OpCode::GetData => recode(body, |reply: &mut GetDataResponse| not_null(&mut reply.data)),
+        OpCode::GetData => recode(body, |reply: &mut GetDataResponse| {
+            not_null(&mut reply.data)
+        }),
         OpCode::MultiRead => recode(body, |reply: &mut MultiResponse| {
             for result in &mut reply.results {
                 if let MultiResult::GetData(reply) = result {

@@ -28,13 +28,14 @@ fn is_reordered(op: OpCode, a: &Bytes, b: &Bytes) -> bool {
             reply.ephemerals.sort();
         }),
         OpCode::WhoAmI => same_after(a, b, |reply: &mut WhoAmIResponse| {
-            let name = |info: &zk_proto::record::ClientInfo| {
-                (info.auth_scheme.clone(), info.user.clone())
-            };
+            let name =
+                |info: &zk_proto::record::ClientInfo| (info.auth_scheme.clone(), info.user.clone());
             reply.client_info.sort_by_key(name);
         }),
         OpCode::GetAcl => same_after(a, b, |reply: &mut GetAclResponse| {
-            reply.acl.sort_by_key(|entry| (entry.perms.0, entry.id.clone()));
+            reply
+                .acl
+                .sort_by_key(|entry| (entry.perms.0, entry.id.clone()));
         }),
         OpCode::MultiRead => same_after(a, b, |reply: &mut MultiResponse| {
             for result in &mut reply.results {

@@ -47,7 +47,7 @@ pub(super) fn check(history: &History, lines: &[Line<'_>]) -> Result<(), String>
         };
         let watcher = watchers.entry(heard.watcher).or_default();
         watcher.has_lost |= heard.event.lagged > 0;
-        if heard.event.event_type != EventType::None {
+        if is_from_server(heard.event.event_type) {
             watcher.hear(heard, events)?;
         }
     }
@@ -65,6 +65,17 @@ impl HandedOut {
         self.next = found + 1;
         Ok(())
     }
+}
+
+/// Whether the server says so; the rest clients make up themselves.
+const fn is_from_server(event_type: EventType) -> bool {
+    matches!(
+        event_type,
+        EventType::NodeCreated
+            | EventType::NodeDeleted
+            | EventType::NodeDataChanged
+            | EventType::NodeChildrenChanged
+    )
 }
 
 fn describe(heard: &Heard) -> String {
@@ -85,7 +96,14 @@ fn describe(heard: &Heard) -> String {
 /// left intact.
 fn arrived(lines: &[Line<'_>], owners: &Owners) -> Arrivals {
     let mut in_order: Vec<usize> = (0..lines.len()).collect();
-    in_order.sort_by_key(|line| lines[*line].wire.replies.written.first().map(|frame| frame.at));
+    in_order.sort_by_key(|line| {
+        lines[*line]
+            .wire
+            .replies
+            .written
+            .first()
+            .map(|frame| frame.at)
+    });
     let mut arrived = Arrivals::new();
     let mut garbled = Vec::new();
     for at in in_order {

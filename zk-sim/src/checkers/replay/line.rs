@@ -8,7 +8,7 @@ use zk_proto::{
 };
 
 use crate::history::{At, Frame, WireConnection};
-use crate::model::{Conn, is_transaction};
+use crate::model::{Answer, Conn, is_transaction, sasl};
 
 /// A request, as the server got it.
 #[derive(Clone, Debug)]
@@ -77,7 +77,10 @@ impl<'h> Line<'h> {
     pub(super) fn new(wire: &'h WireConnection, conn: Conn) -> Result<Option<Self>, String> {
         let Some(session) = wire.session() else {
             return match wire.replies.written.get(1) {
-                Some(_) => Err(format!("{}: more than one frame without a session", wire.id.0)),
+                Some(_) => Err(format!(
+                    "{}: more than one frame without a session",
+                    wire.id.0
+                )),
                 None => Ok(None),
             };
         };
@@ -184,6 +187,12 @@ impl Request {
 
     pub(super) fn is_auth(&self) -> bool {
         self.code == i32::from(OpCode::Auth)
+    }
+
+    /// What it is answered if it is a step of a SASL exchange.
+    pub(super) fn sasl_answer(&self) -> Option<Answer> {
+        let is_sasl = self.op() == Some(OpCode::Sasl);
+        is_sasl.then(|| sasl(&self.body)).flatten()
     }
 
     /// The number that its reply carries: pings have one of their own.

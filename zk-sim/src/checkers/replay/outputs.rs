@@ -16,7 +16,9 @@ impl Play<'_> {
             Told::By(zxid) => zxid,
             Told::Since(arrived) => {
                 let made = self.log.partition_point(|made| made.at <= arrived);
-                let last = made.checked_sub(1).map_or(Zxid::ZERO, |last| self.log[last].zxid);
+                let last = made
+                    .checked_sub(1)
+                    .map_or(Zxid::ZERO, |last| self.log[last].zxid);
                 let opened = self.opened.get(&line.session).copied().unwrap_or_default();
                 last.max(opened).max(self.model.last_zxid())
             }
@@ -29,7 +31,9 @@ impl Play<'_> {
             self.begin(at);
             let line = &self.lines[at];
             if !self.model.is_open(line.session) {
-                return Err(format!("a frame {line} was made at zxid {now}, when that was not open"));
+                return Err(format!(
+                    "a frame {line} was made at zxid {now}, when that was not open"
+                ));
             }
             self.take_auth(at)?;
             if !self.lines[at].is_over && self.place(at) == Some(now) {
@@ -49,7 +53,9 @@ impl Play<'_> {
         match self.place(at) {
             None => self.end(at)?,
             Some(zxid) if zxid <= now => {
-                return Err(format!("a frame {line} carries zxid {zxid} after one of {now}"));
+                return Err(format!(
+                    "a frame {line} carries zxid {zxid} after one of {now}"
+                ));
             }
             Some(zxid) => self.waiting.entry(zxid).or_default().push(at),
         }
@@ -76,7 +82,9 @@ impl Play<'_> {
             && (output.event.is_none() || output.header.zxid > Zxid::ZERO)
         {
             let zxid = output.header.zxid;
-            return Err(format!("a frame {line} with zxid {zxid} was written after its end"));
+            return Err(format!(
+                "a frame {line} with zxid {zxid} was written after its end"
+            ));
         }
         line.is_over = true;
         line.identities = self.model.identities(line.conn).to_vec();
@@ -89,7 +97,10 @@ impl Play<'_> {
         for _ in 0..count {
             let line = &self.lines[at];
             let body = line.requests[line.request].body.clone();
-            let err = self.model.authenticate(line.conn, &body);
+            let Some(err) = self.model.authenticate(line.conn, &body) else {
+                let what = line.describe(line.request);
+                return Err(format!("{what} was answered, though it cannot be read"));
+            };
             self.reply(at, Zxid::ZERO, &Answer::with(err))?;
             if err != ErrorCode::Ok {
                 return self.end(at);
@@ -107,17 +118,24 @@ impl Play<'_> {
             return Ok(());
         };
         if let Some(event) = &output.event {
-            return Err(format!("{event:?} {line} is of transaction {now}, which did not cause it"));
+            return Err(format!(
+                "{event:?} {line} is of transaction {now}, which did not cause it"
+            ));
         }
         let Some(request) = line.requests.get(line.request) else {
             return Err(format!("a reply {line} answers nothing that had arrived"));
         };
         if request.is_transaction {
             let what = line.describe(line.request);
-            return Err(format!("{what} was answered at zxid {now}, where the log has something else"));
+            return Err(format!(
+                "{what} was answered at zxid {now}, where the log has something else"
+            ));
         }
         self.check_read_time(at, request, output, now)?;
         let (conn, session) = (line.conn, line.session);
+        if let Some(answer) = request.sasl_answer() {
+            return self.reply(at, Zxid::ZERO, &answer);
+        }
         let (op, body) = (request.op(), request.body.clone());
         let done = match op {
             Some(op) => self.model.read(session, conn, op, &body),
@@ -126,8 +144,16 @@ impl Play<'_> {
         let expected: Vec<Heard> = done.events.into_iter().map(Heard::from).collect();
         if brought != expected {
             let line = &self.lines[at];
-            let what = format!("events before the answer to {}", line.describe(line.request));
-            return Err(differs(&what, now, &format!("{expected:?}"), &format!("{brought:?}")));
+            let what = format!(
+                "events before the answer to {}",
+                line.describe(line.request)
+            );
+            return Err(differs(
+                &what,
+                now,
+                &format!("{expected:?}"),
+                &format!("{brought:?}"),
+            ));
         }
         self.done.events += brought.len() as u64;
         if done.answer.err != ErrorCode::Unimplemented {
@@ -150,7 +176,10 @@ impl Play<'_> {
         let (made, next) = (&self.log[self.step], self.log.get(self.step + 1));
         if output.at < request.arrived || output.at < made.at {
             let at = output.at;
-            return Err(format!("{} was answered at {at:?}, too early for zxid {now}", line.describe(line.request)));
+            return Err(format!(
+                "{} was answered at {at:?}, too early for zxid {now}",
+                line.describe(line.request)
+            ));
         }
         match next {
             Some(next) if next.at < request.arrived => Err(format!(

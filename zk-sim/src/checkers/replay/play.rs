@@ -76,7 +76,9 @@ impl<'h> Play<'h> {
             let expected = Zxid(self.model.last_zxid().0 + 1);
             if transaction.zxid != expected {
                 let zxid = transaction.zxid;
-                return Err(format!("the log goes on with zxid {zxid} instead of {expected}"));
+                return Err(format!(
+                    "the log goes on with zxid {zxid} instead of {expected}"
+                ));
             }
             self.step(transaction)?;
             self.step += 1;
@@ -94,7 +96,9 @@ impl<'h> Play<'h> {
             return Ok(());
         };
         let line = &self.lines[lines[0]];
-        Err(format!("a frame {line} carries zxid {zxid}, which the log does not have"))
+        Err(format!(
+            "a frame {line} carries zxid {zxid}, which the log does not have"
+        ))
     }
 
     fn step(&mut self, transaction: &Transaction) -> Result<(), String> {
@@ -110,7 +114,11 @@ impl<'h> Play<'h> {
             self.answer(transaction, (line, request), &done.answer)?;
         }
         if transaction.op == OpCode::CloseSession {
-            for line in self.of_session.remove(&transaction.session).unwrap_or_default() {
+            for line in self
+                .of_session
+                .remove(&transaction.session)
+                .unwrap_or_default()
+            {
                 self.end(line)?;
             }
         }
@@ -181,12 +189,16 @@ impl<'h> Play<'h> {
             let skipped = line.request;
             if !line.is_over {
                 let (line, later) = (line.describe(skipped), line.describe(request));
-                return Err(format!("{later} was carried out as {zxid} before {line} was answered"));
+                return Err(format!(
+                    "{later} was carried out as {zxid} before {line} was answered"
+                ));
             }
             let before = &line.requests[skipped];
             if before.is_transaction && !before.is_done {
                 let (line, later) = (line.describe(skipped), line.describe(request));
-                return Err(format!("{later} was carried out as {zxid}, but not {line}, which came first"));
+                return Err(format!(
+                    "{later} was carried out as {zxid}, but not {line}, which came first"
+                ));
             }
             if before.is_auth() {
                 let body = before.body.clone();
@@ -213,14 +225,18 @@ impl<'h> Play<'h> {
         if op == OpCode::CreateSession {
             return match self.model.open_session(session, zxid) {
                 true => Ok(Done::with(ErrorCode::Ok)),
-                false => Err(format!("transaction {zxid} opens session {session} once more")),
+                false => Err(format!(
+                    "transaction {zxid} opens session {session} once more"
+                )),
             };
         }
         if let Some(path) = &transaction.path {
             return self.reap(transaction, path);
         }
         if !self.model.is_open(session) {
-            return Err(format!("transaction {zxid} ({op:?}) is of session {session}, which is not open"));
+            return Err(format!(
+                "transaction {zxid} ({op:?}) is of session {session}, which is not open"
+            ));
         }
         let Some((line, request)) = place else {
             return Ok(self.model.close_session(session, zxid));
@@ -228,7 +244,9 @@ impl<'h> Play<'h> {
         let line = &mut self.lines[line];
         let request = &mut line.requests[request];
         request.is_done = true;
-        let asked = request.op().expect("what the log has to have is an operation");
+        let asked = request
+            .op()
+            .expect("what the log has to have is an operation");
         if asked == OpCode::CloseSession {
             return Ok(self.model.close_session(session, zxid));
         }
@@ -248,7 +266,9 @@ impl<'h> Play<'h> {
         let Transaction { zxid, err, .. } = *transaction;
         let is_due = self.model.is_to_be_reaped(path, transaction.time_ms);
         if err == ErrorCode::Ok && !is_due {
-            return Err(format!("transaction {zxid} reaps {path}, whose time has not come"));
+            return Err(format!(
+                "transaction {zxid} reaps {path}, whose time has not come"
+            ));
         }
         let done = self.model.reap(path, zxid);
         let expected = done.answer.err;
@@ -260,7 +280,11 @@ impl<'h> Play<'h> {
     }
 
     /// Every connection heard what it had to hear of the transaction, and nothing else.
-    fn compare_events(&mut self, transaction: &Transaction, events: &[Event]) -> Result<(), String> {
+    fn compare_events(
+        &mut self,
+        transaction: &Transaction,
+        events: &[Event],
+    ) -> Result<(), String> {
         let mut by_conn: BTreeMap<Conn, Vec<Heard>> = BTreeMap::new();
         for event in events {
             let heard = Heard {
@@ -301,7 +325,12 @@ impl<'h> Play<'h> {
             return Ok(());
         }
         let what = format!("events {}", self.lines[at]);
-        Err(differs(&what, zxid, &format!("{expected:?}"), &format!("{actual:?}")))
+        Err(differs(
+            &what,
+            zxid,
+            &format!("{expected:?}"),
+            &format!("{actual:?}"),
+        ))
     }
 
     /// Nothing is written of a transaction before it is made.

@@ -27,12 +27,18 @@ struct Handshake<'h> {
 /// Checks every handshake.
 pub(super) fn check(wires: &[&WireConnection], log: &[Transaction]) -> Result<(), String> {
     let mut lives = lives(log);
-    let mut handshakes: Vec<_> = wires.iter().filter_map(|wire| Handshake::of(wire)).collect();
+    let mut handshakes: Vec<_> = wires
+        .iter()
+        .filter_map(|wire| Handshake::of(wire))
+        .collect();
     handshakes.sort_by_key(|handshake| handshake.answered);
     for handshake in &handshakes {
-        handshake
-            .check(&mut lives, log)
-            .map_err(|what| format!("connection {} from {}: {what}", handshake.wire.id.0, handshake.wire.from))?;
+        handshake.check(&mut lives, log).map_err(|what| {
+            format!(
+                "connection {} from {}: {what}",
+                handshake.wire.id.0, handshake.wire.from
+            )
+        })?;
     }
     Ok(())
 }
@@ -70,12 +76,20 @@ impl<'h> Handshake<'h> {
         })
     }
 
-    fn check(&self, lives: &mut BTreeMap<SessionId, Life>, log: &[Transaction]) -> Result<(), String> {
+    fn check(
+        &self,
+        lives: &mut BTreeMap<SessionId, Life>,
+        log: &[Transaction],
+    ) -> Result<(), String> {
         let made = log.partition_point(|made| made.at <= self.answered);
-        let last = made.checked_sub(1).map_or(Zxid::ZERO, |last| log[last].zxid);
+        let last = made
+            .checked_sub(1)
+            .map_or(Zxid::ZERO, |last| log[last].zxid);
         let seen = self.request.last_zxid_seen;
         if seen > last {
-            return Err(format!("answered to a client that has seen zxid {seen} when there was only {last}"));
+            return Err(format!(
+                "answered to a client that has seen zxid {seen} when there was only {last}"
+            ));
         }
         if self.response.timeout_ms > 0 {
             self.check_given(lives)
@@ -87,7 +101,9 @@ impl<'h> Handshake<'h> {
     fn check_given(&self, lives: &mut BTreeMap<SessionId, Life>) -> Result<(), String> {
         let (wanted, session) = (self.request.session_id, self.response.session_id);
         let Some(life) = lives.get_mut(&session) else {
-            return Err(format!("got session {session}, which the log does not open"));
+            return Err(format!(
+                "got session {session}, which the log does not open"
+            ));
         };
         if life.opened > self.answered {
             return Err(format!("got session {session} before the log opens it"));
@@ -129,7 +145,9 @@ impl<'h> Handshake<'h> {
         let goes_on = life.closed.is_none_or(|closed| closed > self.answered);
         let is_owner = life.password.as_ref() == Some(&self.request.password);
         if had_begun && goes_on && is_owner {
-            return Err(format!("was told that session {session} has ended while it was open"));
+            return Err(format!(
+                "was told that session {session} has ended while it was open"
+            ));
         }
         Ok(())
     }

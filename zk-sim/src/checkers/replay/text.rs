@@ -4,9 +4,9 @@ use std::fmt;
 
 use bytes::Bytes;
 use zk_proto::record::{
-    Create2Response, CreateResponse, ExistsResponse, GetAclResponse,
-    GetAllChildrenNumberResponse, GetChildren2Response, GetChildrenResponse, GetDataResponse,
-    GetEphemeralsResponse, MultiResponse, SetDataResponse, WhoAmIResponse,
+    Create2Response, CreateResponse, ExistsResponse, GetAclResponse, GetAllChildrenNumberResponse,
+    GetChildren2Response, GetChildrenResponse, GetDataResponse, GetEphemeralsResponse,
+    MultiResponse, SetDataResponse, WhoAmIResponse,
 };
 use zk_proto::{Decode, ErrorCode, OpCode, Reader};
 
@@ -25,7 +25,11 @@ impl Line<'_> {
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (session, wire) = (self.session, self.wire);
-        write!(f, "of session {session} on connection {} from {}", wire.id.0, wire.from)
+        write!(
+            f,
+            "of session {session} on connection {} from {}",
+            wire.id.0, wire.from
+        )
     }
 }
 
@@ -44,10 +48,12 @@ impl fmt::Display for Request {
 
 /// A reply's error and body, as readable as it gets.
 pub(super) fn show(op: Option<OpCode>, err: ErrorCode, body: &Bytes) -> String {
-    let record = op.and_then(|op| record(op, body)).unwrap_or_else(|| match body.len() {
-        0 => String::new(),
-        _ => format!("{body:?}"),
-    });
+    let record = op
+        .and_then(|op| record(op, body))
+        .unwrap_or_else(|| match body.len() {
+            0 => String::new(),
+            _ => format!("{body:?}"),
+        });
     format!("{err} {record}").trim_end().to_owned()
 }
 

@@ -11,9 +11,7 @@ use zk_env::Env;
 use zk_proto::{Chroot, OpCode, Xid};
 
 use super::answer::About;
-use super::{
-    Recorded, RecordedTransaction, RecordedWatcher, Recorder, SessionSeen, StateSeen,
-};
+use super::{Recorded, RecordedTransaction, RecordedWatcher, Recorder, SessionSeen, StateSeen};
 use crate::Sim;
 use crate::history::{ClientId, Outcome};
 

@@ -7,9 +7,7 @@ use zk_proto::record::{
     CreateRequest, CreateResponse, GetChildrenResponse, GetDataResponse, MultiOp, MultiRequest,
     MultiResponse, MultiResult, SetDataResponse,
 };
-use zk_proto::{
-    Decode, Encode, ErrorCode, OpCode, Reader, ReplyHeader, RequestHeader, Xid, Zxid,
-};
+use zk_proto::{Decode, Encode, ErrorCode, OpCode, Reader, ReplyHeader, RequestHeader, Xid, Zxid};
 
 use super::TRUTH;
 use super::wire::{Plain, frame};

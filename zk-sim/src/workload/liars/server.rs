@@ -41,7 +41,7 @@ pub(super) async fn serve(stage: Arc<Stage>) {
         };
         let script = Script::draw(&mut rng);
         stage.env().probe().reached(script.place());
-        stage.progress("connection");
+        stage.progress("turn");
         let liar = Liar {
             stage: Arc::clone(&stage),
             wire: Wire::new(stream),
@@ -99,6 +99,7 @@ impl Liar {
             let Some(request) = Request::read(self.wire.read().await?) else {
                 return Ok(());
             };
+            self.stage.progress("turn");
             if honest > 0 || !request.is_ordinary() {
                 honest = honest.saturating_sub(1);
                 self.reply(&request).await?;
@@ -198,7 +199,7 @@ impl Liar {
             Script::Old if request.op == Some(OpCode::MultiRead) => return Err(closed()),
             Script::WrongXid => {
                 let off = if self.rng.below(2) == 0 { 1 } else { -1 };
-                request.reply_as(Xid(request.xid.0 + off), zxid, "a lie")
+                request.reply_as(Xid(request.xid.0.wrapping_add(off)), zxid, "a lie")
             }
             Script::Twice => {
                 let reply = request.reply(zxid);
@@ -206,7 +207,7 @@ impl Liar {
                 reply
             }
             Script::Unsolicited => {
-                let odd = [request.xid.0 + 1_000, -2, -4, -8, -3, i32::MIN];
+                let odd = [request.xid.0.wrapping_add(1_000), -2, -4, -8, -3, i32::MIN];
                 let xid = odd[self.rng.below(odd.len() as u64) as usize];
                 request.reply_as(Xid(xid), zxid, "a lie")
             }

@@ -3,9 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use zk_client::{
-    Acl, AclId, AddWatchMode, CreateMode, CreateOptions, Error, Perms, WatcherType,
-};
+use zk_client::{Acl, AclId, AddWatchMode, CreateMode, CreateOptions, Error, Perms, WatcherType};
 use zk_env::{BoxFuture, EnvRng};
 
 use crate::history::{RecordedClient, RecordedWatcher};
@@ -56,12 +54,51 @@ use Choice::{
 
 /// How often each is drawn, roughly: what happens more often stands more often.
 const CHOICES: &[Choice] = &[
-    Create, Create, Create, Create, CreateEphemeral, CreateEphemeral, CreateSequential,
-    CreateContainer, CreateTtl, Delete, Delete, Delete, Delete, SetData, SetData, SetData,
-    SetData, SetDataIf, SetDataIf, GetData, GetData, GetData, GetData, Exists, Exists, Exists,
-    GetChildren, GetChildren, GetChildren2, GetChildren2, CountDescendants, GetEphemerals, GetAcl,
-    SetAcl, Sync, Check, Transaction, Transaction, Transaction, MultiRead, WhoAmI, AddAuth,
-    AddWatch, RemoveWatches, CheckWatches,
+    Create,
+    Create,
+    Create,
+    Create,
+    CreateEphemeral,
+    CreateEphemeral,
+    CreateSequential,
+    CreateContainer,
+    CreateTtl,
+    Delete,
+    Delete,
+    Delete,
+    Delete,
+    SetData,
+    SetData,
+    SetData,
+    SetData,
+    SetDataIf,
+    SetDataIf,
+    GetData,
+    GetData,
+    GetData,
+    GetData,
+    Exists,
+    Exists,
+    Exists,
+    GetChildren,
+    GetChildren,
+    GetChildren2,
+    GetChildren2,
+    CountDescendants,
+    GetEphemerals,
+    GetAcl,
+    SetAcl,
+    Sync,
+    Check,
+    Transaction,
+    Transaction,
+    Transaction,
+    MultiRead,
+    WhoAmI,
+    AddAuth,
+    AddWatch,
+    RemoveWatches,
+    CheckWatches,
 ];
 
 impl Choice {
@@ -234,11 +271,7 @@ impl Menu {
         path: &str,
         rng: &mut EnvRng,
     ) -> BoxFuture<Result<(), Error>> {
-        let kinds = [
-            WatcherType::Any,
-            WatcherType::Data,
-            WatcherType::Children,
-        ];
+        let kinds = [WatcherType::Any, WatcherType::Data, WatcherType::Children];
         let kind = *one_of(rng, &kinds);
         match (choice, self.watcher(client, rng)) {
             (RemoveWatches, _) => told(client.remove_watches(path, kind)),

@@ -42,12 +42,18 @@ pub(super) fn check(
 ) -> Result<(), String> {
     let places = places(lines);
     let removed = removed(history);
-    let sessions: BTreeMap<_, _> =
-        history.sessions.iter().map(|seen| (seen.session, seen.client)).collect();
+    let sessions: BTreeMap<_, _> = history
+        .sessions
+        .iter()
+        .map(|seen| (seen.session, seen.client))
+        .collect();
     let mut of_client: BTreeMap<_, Vec<(usize, usize)>> = BTreeMap::new();
     for (xid, line, request) in places {
         if let Some(client) = sessions.get(&lines[line].session) {
-            of_client.entry((*client, xid)).or_default().push((line, request));
+            of_client
+                .entry((*client, xid))
+                .or_default()
+                .push((line, request));
         }
     }
     for call in &history.calls {
@@ -91,15 +97,10 @@ fn removed(history: &History) -> BTreeSet<(ClientId, &str)> {
 fn is_taken(call: &Call) -> bool {
     match call.ended {
         Some((_, Outcome::Answer(_))) => true,
-        Some((_, Outcome::Refused(code))) => {
-            call.op == OpCode::Exists && code == ErrorCode::NoNode
-        }
+        Some((_, Outcome::Refused(code))) => call.op == OpCode::Exists && code == ErrorCode::NoNode,
         Some((
             _,
-            Outcome::NotApplied(_)
-            | Outcome::Unknown(_)
-            | Outcome::Applied(_)
-            | Outcome::Dropped,
+            Outcome::NotApplied(_) | Outcome::Unknown(_) | Outcome::Applied(_) | Outcome::Dropped,
         ))
         | None => false,
     }
@@ -124,8 +125,13 @@ impl<'h> Armed<'h> {
     ) -> Result<(), String> {
         let session = lines[self.line].session;
         let is_later = |event: &Arrived| event.line != self.line || event.frame > self.frame;
-        let begins = events.iter().position(|event| event.line == self.line && is_later(event));
-        let numbered = events.iter().enumerate().skip(begins.unwrap_or(events.len()));
+        let begins = events
+            .iter()
+            .position(|event| event.line == self.line && is_later(event));
+        let numbered = events
+            .iter()
+            .enumerate()
+            .skip(begins.unwrap_or(events.len()));
         let meant = numbered
             .filter(|(_, event)| event.session == session && self.is_for(event))
             .take(self.reach.count())

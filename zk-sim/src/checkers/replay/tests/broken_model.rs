@@ -12,7 +12,9 @@ fn is_noticed(mutation: Mutation, histories: &[History]) -> bool {
         ..Settings::default()
     };
     let replay = Replay::new(settings);
-    histories.iter().any(|history| replay.check(history).is_err())
+    histories
+        .iter()
+        .any(|history| replay.check(history).is_err())
 }
 
 #[test]

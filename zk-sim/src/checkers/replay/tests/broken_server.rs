@@ -29,7 +29,11 @@ fn is_event(frame: &Frame) -> bool {
 }
 
 fn number(frame: &Frame, at: usize) -> i64 {
-    i64::from_be_bytes(*frame.payload[at..].first_chunk().expect("it is long enough"))
+    i64::from_be_bytes(
+        *frame.payload[at..]
+            .first_chunk()
+            .expect("it is long enough"),
+    )
 }
 
 /// The reply with its bytes from `at` on replaced.
@@ -98,7 +102,6 @@ fn is_noticed(seed: u64, change: impl FnOnce(&mut History)) {
     assert!(replayed.is_ok(), "{replayed:?}");
     change(&mut history);
     let replayed = replay(&history);
-    println!("NOTICED {replayed:?}");
     assert!(replayed.is_err(), "nobody noticed");
 }
 
@@ -195,14 +198,18 @@ fn a_zxid_that_is_off_by_one_is_noticed() {
 #[test]
 fn another_xid_is_noticed() {
     is_noticed(3, |history| {
-        at_first(history, reply, |frames, at| frames[at] = flipped(&frames[at], 3));
+        at_first(history, reply, |frames, at| {
+            frames[at] = flipped(&frames[at], 3)
+        });
     });
 }
 
 #[test]
 fn replies_in_another_order_are_noticed() {
     let both = |wire: &WireConnection, at: usize| reply(wire, at) && reply(wire, at + 1);
-    is_noticed(4, |history| at_first(history, both, |frames, at| frames.swap(at, at + 1)));
+    is_noticed(4, |history| {
+        at_first(history, both, |frames, at| frames.swap(at, at + 1))
+    });
 }
 
 #[test]
@@ -217,7 +224,9 @@ fn a_missing_reply_is_noticed() {
 #[test]
 fn a_reply_that_comes_twice_is_noticed() {
     is_noticed(4, |history| {
-        at_first(history, reply, |frames, at| frames.insert(at, frames[at].clone()));
+        at_first(history, reply, |frames, at| {
+            frames.insert(at, frames[at].clone())
+        });
     });
 }
 
@@ -233,7 +242,9 @@ fn a_missing_event_is_noticed() {
 #[test]
 fn an_event_that_comes_twice_is_noticed() {
     is_noticed(5, |history| {
-        at_first(history, event, |frames, at| frames.insert(at, frames[at].clone()));
+        at_first(history, event, |frames, at| {
+            frames.insert(at, frames[at].clone())
+        });
     });
 }
 
@@ -264,7 +275,9 @@ fn an_event_behind_the_reply_is_noticed() {
         let is_same = number(&frames[at], ZXID) == number(&frames[at + 1], ZXID);
         event(wire, at) && reply(wire, at + 1) && is_same
     };
-    is_noticed(6, |history| at_first(history, before_reply, |frames, at| frames.swap(at, at + 1)));
+    is_noticed(6, |history| {
+        at_first(history, before_reply, |frames, at| frames.swap(at, at + 1))
+    });
 }
 
 #[test]
@@ -393,7 +406,11 @@ fn what_is_made_late_is_noticed() {
 fn an_ephemeral_that_survives_its_session_is_noticed() {
     is_noticed(10, |history| {
         let closes = |made: &&mut crate::history::Transaction| made.op == OpCode::CloseSession;
-        let closing = history.transactions.iter_mut().filter(|made| made.cxid == Xid(0)).find(closes);
+        let closing = history
+            .transactions
+            .iter_mut()
+            .filter(|made| made.cxid == Xid(0))
+            .find(closes);
         closing.expect("a session has expired").session = SessionId(77);
     });
 }
@@ -402,10 +419,16 @@ fn an_ephemeral_that_survives_its_session_is_noticed() {
 fn a_session_that_is_refused_is_noticed() {
     is_noticed(11, |history| {
         let is_renewal = |wire: &&mut WireConnection| {
-            let asked = wire.connect_request().is_some_and(|asked| asked.session_id != SessionId::NONE);
+            let asked = wire
+                .connect_request()
+                .is_some_and(|asked| asked.session_id != SessionId::NONE);
             asked && wire.session().is_some()
         };
-        let wire = history.connections.iter_mut().find(is_renewal).expect("somebody came back");
+        let wire = history
+            .connections
+            .iter_mut()
+            .find(is_renewal)
+            .expect("somebody came back");
         let mut payload = vec![0; 16];
         payload.extend([0, 0, 0, 16]);
         payload.extend([0; 17]);
@@ -421,13 +444,23 @@ fn a_session_that_is_refused_is_noticed() {
 #[test]
 fn a_session_with_two_owners_is_noticed() {
     is_noticed(11, |history| {
-        let sessions: Vec<_> = history.connections.iter().map(WireConnection::session).collect();
+        let sessions: Vec<_> = history
+            .connections
+            .iter()
+            .map(WireConnection::session)
+            .collect();
         let news = |wire: &WireConnection| {
             wire.session().is_some()
-                && wire.connect_request().is_some_and(|asked| asked.session_id == SessionId::NONE)
+                && wire
+                    .connect_request()
+                    .is_some_and(|asked| asked.session_id == SessionId::NONE)
         };
-        let of: Vec<usize> = (0..sessions.len()).filter(|at| news(&history.connections[*at])).collect();
-        let stolen = history.connections[of[0]].replies.written[0].payload.clone();
+        let of: Vec<usize> = (0..sessions.len())
+            .filter(|at| news(&history.connections[*at]))
+            .collect();
+        let stolen = history.connections[of[0]].replies.written[0]
+            .payload
+            .clone();
         history.connections[of[1]].replies.written[0].payload = stolen;
     });
 }

@@ -65,7 +65,13 @@ impl Client {
     }
 
     async fn connect(&mut self) -> Option<BoxStream> {
-        let server = self.env.resolve("server", 2181).await.ok()?.first().copied()?;
+        let server = self
+            .env
+            .resolve("server", 2181)
+            .await
+            .ok()?
+            .first()
+            .copied()?;
         let mut stream = self.env.connect(server).await.ok()?;
         self.input.clear();
         let request = ConnectRequest {
@@ -142,7 +148,11 @@ impl Client {
             *requests = requests.saturating_sub(count);
             let whim = self.rng.below(60);
             if whim < 2 {
-                let op = if whim == 0 { OpCode::CloseSession.into() } else { 99 };
+                let op = if whim == 0 {
+                    OpCode::CloseSession.into()
+                } else {
+                    99
+                };
                 asked.push(Asked {
                     op,
                     body: bytes::Bytes::new(),

@@ -15,7 +15,10 @@ pub(super) async fn serve(sim: &Sim) -> (Server, Log) {
     let log = Log::default();
     let (kept, clock) = (Arc::clone(&log), sim.clone());
     let anywhere = ([0, 0, 0, 0], 2181).into();
-    let config = ServerConfig::embedded().client_addr(anywhere).build().unwrap();
+    let config = ServerConfig::embedded()
+        .client_addr(anywhere)
+        .build()
+        .unwrap();
     let server = Server::builder()
         .config(config)
         .env(sim.env("server"))

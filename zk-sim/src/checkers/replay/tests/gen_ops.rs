@@ -5,9 +5,8 @@ use zk_env::EnvRng;
 use zk_proto::record::{
     AddWatchRequest, AuthPacket, CheckVersionRequest, CheckWatchesRequest, CreateRequest,
     CreateTtlRequest, Credential, DeleteRequest, ExistsRequest, GetAclRequest,
-    GetAllChildrenNumberRequest, GetChildrenRequest, GetDataRequest, GetEphemeralsRequest,
-    MultiOp, MultiRequest, RemoveWatchesRequest, SetAclRequest, SetDataRequest, SetWatches2,
-    SyncRequest,
+    GetAllChildrenNumberRequest, GetChildrenRequest, GetDataRequest, GetEphemeralsRequest, MultiOp,
+    MultiRequest, RemoveWatchesRequest, SetAclRequest, SetDataRequest, SetWatches2, SyncRequest,
 };
 use zk_proto::{Acl, AclId, Encode, OpCode, Perms, Zxid};
 
@@ -40,7 +39,21 @@ fn path(rng: &mut EnvRng) -> String {
         0 => path.push_str("/deep"),
         1 => path.push_str("/deep/er"),
         2 => path = "/".to_owned(),
-        3 => path = pick(rng, &["/a/", "", "a", "/zookeeper", "//", "/zookeeper/config", "/\u{1}"]).to_owned(),
+        3 => {
+            path = pick(
+                rng,
+                &[
+                    "/a/",
+                    "",
+                    "a",
+                    "/zookeeper",
+                    "//",
+                    "/zookeeper/config",
+                    "/\u{1}",
+                ],
+            )
+            .to_owned()
+        }
         _ => {}
     }
     path
@@ -172,7 +185,10 @@ fn read(rng: &mut EnvRng) -> Asked {
         4 => asked(OpCode::GetChildren, &GetChildrenRequest { path, watch }),
         5 | 6 => asked(OpCode::GetChildren2, &GetChildrenRequest { path, watch }),
         7 => asked(OpCode::GetAcl, &GetAclRequest { path }),
-        8 => asked(OpCode::GetAllChildrenNumber, &GetAllChildrenNumberRequest { path }),
+        8 => asked(
+            OpCode::GetAllChildrenNumber,
+            &GetAllChildrenNumberRequest { path },
+        ),
         9 => {
             let prefix_path = Some(path).filter(|_| watch);
             asked(OpCode::GetEphemerals, &GetEphemeralsRequest { prefix_path })
@@ -194,8 +210,14 @@ fn around(rng: &mut EnvRng) -> Asked {
             let mode = rng.below(2) as i32;
             asked(OpCode::AddWatch, &AddWatchRequest { path, mode })
         }
-        4 => asked(OpCode::RemoveWatches, &RemoveWatchesRequest { path, watcher_type }),
-        5 => asked(OpCode::CheckWatches, &CheckWatchesRequest { path, watcher_type }),
+        4 => asked(
+            OpCode::RemoveWatches,
+            &RemoveWatchesRequest { path, watcher_type },
+        ),
+        5 => asked(
+            OpCode::CheckWatches,
+            &CheckWatchesRequest { path, watcher_type },
+        ),
         6 => asked(OpCode::WhoAmI, &()),
         _ => auth(rng),
     }

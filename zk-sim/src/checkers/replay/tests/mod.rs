@@ -22,7 +22,10 @@ fn one_client_gets_what_the_model_says() {
     for seed in 0..6 {
         let history = drive::run(seed, 1, 400);
         let replayed = replay(&history).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
-        assert!(replayed.transactions > 100 && replayed.replies > 300, "{replayed:?}");
+        assert!(
+            replayed.transactions > 100 && replayed.replies > 300,
+            "{replayed:?}"
+        );
     }
 }
 
@@ -31,24 +34,14 @@ fn several_clients_get_what_the_model_says() {
     for seed in 0..6 {
         let history = drive::run(seed, 5, 250);
         let replayed = replay(&history).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
-        assert!(replayed.transactions > 300 && replayed.events > 100, "{replayed:?}");
+        assert!(
+            replayed.transactions > 300 && replayed.events > 100,
+            "{replayed:?}"
+        );
     }
 }
 
 #[test]
 fn an_empty_history_is_fine() {
     assert_eq!(replay(&History::default()), Ok(Replayed::default()));
-}
-
-#[test]
-fn tmp_many() {
-    let mut total = 0;
-    for seed in 100..400 {
-        let history = drive::run(seed, 1 + seed % 6, 200);
-        let start = std::time::Instant::now();
-        let replayed = replay(&history);
-        total += start.elapsed().as_micros();
-        if let Err(what) = replayed { println!("seed {seed}: {what}"); }
-    }
-    println!("checking took {total} us");
 }
