@@ -60,7 +60,7 @@ impl Driver {
     }
 
     /// Java's figure: the servers share the session timeout. It starts anew for the
-    /// lookup, for each address and for the handshake.
+    /// lookup, for the addresses together and for the handshake.
     fn attempt_timeout(&self, servers: usize) -> Duration {
         if self
             .shared
@@ -120,9 +120,16 @@ impl Driver {
                 .reached("client: name with very many addresses");
         }
         let mut reason = "the name has no address".to_owned();
-        for address in addresses.into_iter().take(MAX_ADDRESSES) {
+        addresses.truncate(MAX_ADDRESSES);
+        let deadline = self.shared.env.now() + timeout;
+        let mut left = addresses.len() as u32; // at most 16
+        for address in addresses {
+            // A name with many dead addresses must not hide the other servers, nor
+            // what the name means by now.
+            let share = deadline.since(self.shared.env.now()) / left;
+            left -= 1;
             let connecting = self.connector.connect(address);
-            match self.within(timeout, connecting).await? {
+            match self.within(share.max(MIN_ATTEMPT), connecting).await? {
                 Ok(stream) => return Some(Ok((stream, address))),
                 Err(error) => {
                     self.shared.probe.reached(place_of_attempt(&error));
