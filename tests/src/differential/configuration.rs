@@ -74,7 +74,8 @@ impl Configuration {
 
     /// Whether znodes may have a time to live.
     pub(crate) fn has_extended_types(&self) -> bool {
-        self.keys().any(|key| *key == ("extendedTypesEnabled", "true"))
+        self.keys()
+            .any(|key| *key == ("extendedTypesEnabled", "true"))
     }
 
     fn keys(&self) -> impl Iterator<Item = &'static (&'static str, &'static str)> {

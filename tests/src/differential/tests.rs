@@ -1,6 +1,7 @@
-//! Two bundled servers: enough to see that the test itself works, without Java.
+//! Two bundled servers, or one and the model: enough to see that the test itself works,
+//! without Java.
 
-use super::{Bundled, Configuration, Run, shrink};
+use super::{Bundled, Configuration, Modelled, Run, shrink};
 
 const FULL: Configuration = Configuration::of_seed(1);
 const PLAIN: Configuration = Configuration::of_seed(0);
@@ -20,6 +21,19 @@ fn a_server_agrees_with_its_like() {
     for configuration in [FULL, PLAIN] {
         let (run, _servers) = start(&configuration, &configuration).unwrap();
         if let Err(difference) = run.explore(7, 600) {
+            panic!("{difference}");
+        }
+    }
+}
+
+#[test]
+fn the_simulators_model_agrees_with_the_bundled_server() {
+    for seed in [0, 1] {
+        let configuration = Configuration::modelled(seed);
+        let bundled = Bundled::start(&configuration).unwrap();
+        let model = Modelled::start(&configuration).unwrap();
+        let run = Run::new(bundled.address(), model.address());
+        if let Err(difference) = run.explore(seed, 600) {
             panic!("{difference}");
         }
     }

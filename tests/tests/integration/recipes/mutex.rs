@@ -259,14 +259,18 @@ async fn a_parent_whose_numbers_are_used_up_is_made_anew_once_it_is_empty() {
         matches!(late, Err(Error::SequenceExhausted { .. })),
         "{late:?}"
     );
-    let (guard, deleted) = futures_util::future::join(acquire(&lock), async {
+    eventually("the reaper", async || client.guaranteed_deletes() == 0).await;
+    // It has come, seen, and gone again: two changes of the children.
+    let changes = async || observer.exists(LOCK, None).await.unwrap().unwrap().cversion;
+    let at_first = changes().await;
+    let make_room = async {
         eventually("the contender's retreat", async || {
-            contenders(&observer).await.len() == 1
+            changes().await >= at_first + 2
         })
         .await;
         observer.delete(&wrapped, None).await
-    })
-    .await;
+    };
+    let (guard, deleted) = futures_util::future::join(acquire(&lock), make_room).await;
     deleted.unwrap();
     let after = observer.exists(LOCK, None).await.unwrap().unwrap();
     assert!(after.czxid > before.czxid);

@@ -1,0 +1,4 @@
+//! Locks.
+
+mod mutex;
+pub use mutex::{Mutex, MutexBuilder};
