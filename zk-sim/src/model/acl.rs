@@ -2,8 +2,10 @@
 
 use std::net::Ipv6Addr;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as STANDARD;
 use bytes::Bytes;
-use zk_proto::data::digest_id;
+use sha1::{Digest, Sha1};
 use zk_proto::record::{Credential, GetSaslRequest, SetSaslResponse};
 use zk_proto::{Acl, AclId, Decode, DecodeError, ErrorCode, Perms, Reader};
 
@@ -48,10 +50,11 @@ pub fn sasl(body: &Bytes) -> Option<Answer> {
     Some(Answer::of(&SetSaslResponse { token }))
 }
 
-/// The hash covers the whole secret, which usually has a colon.
+/// The hash covers the whole secret, which need not have a colon.
 fn digest_of(secret: &str) -> String {
-    let (user, password) = secret.split_once(':').unwrap_or((secret, ""));
-    digest_id(user, password)
+    let user = secret.split(':').next().unwrap_or_default();
+    let hash = STANDARD.encode(Sha1::digest(secret));
+    format!("{user}:{hash}")
 }
 
 fn add(known: &mut Vec<AclId>, id: AclId) {

@@ -142,7 +142,8 @@ impl<'h> Book<'h> {
             Outcome::NotApplied(why) if is_write && took_effect => {
                 let zxid = made.map_or_else(String::new, |made| made.zxid.to_string());
                 Err(format!(
-                    "the caller was told that it did not take effect ({why}), but it is transaction {zxid}"
+                    "the caller was told that it did not take effect ({why}), but it is \
+                     transaction {zxid}"
                 ))
             }
             Outcome::Applied(why)
@@ -246,7 +247,8 @@ fn check_lost(call: &Call, at: At, why: &str, later: Option<(At, &Call)>) -> Res
         Some((answered, later)) if answered < at && !why.starts_with("no answer within") => {
             let (call, later) = (describe(call), describe(later));
             Err(format!(
-                "{call} was lost at {at:?} ({why}), though {later} was answered at {answered:?} on the same connection"
+                "{call} was lost at {at:?} ({why}), though {later} was answered at {answered:?} on \
+                 the same connection"
             ))
         }
         Some(_) | None => Ok(()),

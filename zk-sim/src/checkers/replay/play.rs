@@ -338,7 +338,8 @@ impl<'h> Play<'h> {
         let line = &self.lines[at];
         match line.next_output() {
             Some(output) if output.at < transaction.at => Err(format!(
-                "a frame {line} was written at {:?}, before transaction {} that it tells of, at {:?}",
+                "a frame {line} was written at {:?}, before transaction {} that it tells of, \
+                 at {:?}",
                 output.at, transaction.zxid, transaction.at
             )),
             Some(_) | None => Ok(()),

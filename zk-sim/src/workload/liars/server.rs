@@ -155,7 +155,8 @@ impl Liar {
         match self.rng.below(6) {
             0 => response.timeout_ms = 0,
             1 => response.timeout_ms = -1,
-            2 => response.timeout_ms = i32::MAX,
+            // More than was asked for, and no more than a client can wait for at the end.
+            2 => response.timeout_ms = 40_000,
             3 => response.session_id = SessionId(7),
             4 => response.read_only = None,
             _ => response.password = Password::new([1, 2, 3]),

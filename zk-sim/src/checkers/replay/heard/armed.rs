@@ -164,7 +164,8 @@ impl<'h> Armed<'h> {
             client, op, path, ..
         } = self.call;
         format!(
-            "{:?}({}) of {:?} arrived at client {} at {:?}, and the watcher of its {op:?}({path}) left it out",
+            "{:?}({}) of {:?} arrived at client {} at {:?}, and the watcher of its \
+             {op:?}({path}) left it out",
             event.event.kind, event.event.path, event.zxid, client.0, event.at
         )
     }
