@@ -15,7 +15,7 @@ use zk_env::{Boot, Env, sleep_until};
 use zk_proto::record::{AuthPacket, Credential};
 use zk_proto::{Chroot, ConnectString, Encode, HostPort, OpCode, Password, SessionId, Zxid, path};
 
-use crate::config::{ClientBuilder, Config, check_auth};
+use crate::config::{ClientBuilder, Config, DEFAULT_OPERATION_DEADLINE, check_auth};
 use crate::driver::{Driver, Shared};
 use crate::error::{ConnectError, Error};
 use crate::hosts::Hosts;
@@ -80,7 +80,7 @@ impl Drop for Inner {
             self.shared.probe.reached("client: last handle dropped");
         }
         // Nobody waits for the answer.
-        drop(session.close(now));
+        drop(session.close(now, DEFAULT_OPERATION_DEADLINE));
         drop(session);
         self.shared.wake();
     }
@@ -304,8 +304,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// No server could be reached within the session timeout; the ephemerals are
-    /// then gone as soon as the server expires the session by itself.
+    /// No server could be reached within the session timeout or the handle's deadline,
+    /// whichever is shorter; the ephemerals are then gone as soon as the server expires the session by itself.
     ///
     /// # Cancel safety
     ///
@@ -313,7 +313,7 @@ impl Client {
     pub async fn close(&self) -> Result<(), Error> {
         let closed = {
             let now = self.inner.shared.env.now();
-            self.inner.shared.session().close(now)
+            self.inner.shared.session().close(now, self.deadline)
         };
         self.inner.shared.wake();
         closed.await.unwrap_or(Err(Error::Closed)).map(drop)

@@ -232,7 +232,7 @@ impl World {
 
     fn close(&mut self) {
         let now = self.now().mono;
-        self.calls.push(self.session.close(now));
+        self.calls.push(self.session.close(now, Duration::MAX));
     }
 
     fn drop_watcher(&mut self, which: u8) {

@@ -1,5 +1,7 @@
 //! How things end: a connection, a session epoch, the client.
 
+use std::time::Duration;
+
 use tokio::sync::oneshot;
 use zk_env::Mono;
 use zk_proto::{Password, SessionId, Zxid};
@@ -10,8 +12,9 @@ use crate::reply::RawResult;
 
 impl Session {
     /// Ends the session once all calls so far are answered, or at the latest after
-    /// the session timeout: then the server will end it by itself.
-    pub(crate) fn close(&mut self, now: Mono) -> oneshot::Receiver<RawResult> {
+    /// the session timeout: then the server will end it by itself. `patience` is for a
+    /// server that has granted a timeout nobody asked for.
+    pub(crate) fn close(&mut self, now: Mono, patience: Duration) -> oneshot::Receiver<RawResult> {
         let (slot, answer) = oneshot::channel();
         if self.over.is_some() {
             // The driver has gone, so this is answered here.
@@ -22,7 +25,7 @@ impl Session {
             closing.waiting.push(slot);
             return answer;
         }
-        let after = self.identity.timeout;
+        let after = self.identity.timeout.min(patience);
         self.closing = Some(Closing {
             deadline: now + after,
             after,

@@ -290,3 +290,19 @@ fn after_the_end_nothing_is_heard_or_sent() {
     assert_eq!(pair.session.poll_timeout(), zk_env::Mono::MAX);
     assert_ne!(pair.session.identity().id, SessionId::NONE);
 }
+
+#[test]
+fn closing_waits_no_longer_than_its_handle_whatever_timeout_was_granted() {
+    let mut pair = Pair::serving();
+    pair.deadline = TIMEOUT / 2;
+    let close = pair.close();
+    pair.lose();
+    pair.advance(TIMEOUT / 2 - Duration::from_millis(1));
+    assert!(pair.is_waiting(close));
+    pair.advance(Duration::from_millis(1));
+    assert!(matches!(
+        pair.result(close).unwrap(),
+        Err(Error::DeadlineExceeded { .. })
+    ));
+    assert!(is_closed(&pair));
+}

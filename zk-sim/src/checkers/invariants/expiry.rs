@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use zk_proto::{OpCode, SessionId};
+use zk_proto::{OpCode, SessionId, Xid};
 
 use crate::history::{At, History, WireConnection};
 use crate::runner::{Invariant, SERVER};
@@ -72,20 +72,25 @@ fn check(session: SessionId, known: Known, at: At) -> Result<(), String> {
     Ok(())
 }
 
-/// What a connection tells of its session, until then. A frame counts only if it was
-/// read, which shows in an answer: every request has one.
+/// What a connection tells of its session, until then. A request counts only if it was
+/// read, which shows in an answer: every request has one, in their order, the handshake
+/// included. An event shows nothing.
 fn known(line: &WireConnection, until: At) -> Option<Known> {
     let response = line.connect_response()?;
     let timeout_ms = u64::try_from(response.timeout_ms).ok()?;
-    let answers = line.replies.written.iter().map(|frame| frame.at);
-    let heard = answers.filter(|at| *at < until).max()?;
-    // What it answered it had heard of at the latest then; the request arrived before.
-    let arrived = line.requests.arrived.iter().map(|frame| frame.at);
-    let heard = arrived.filter(|at| *at <= heard).max().unwrap_or(heard);
+    let told = line.replies.written.iter().filter(|frame| frame.at < until);
+    let answers = told.filter(|frame| !is_event(&frame.payload)).count();
+    let last = line.requests.arrived.get(answers.checked_sub(1)?)?;
     Some(Known {
         timeout: Duration::from_millis(timeout_ms),
-        heard,
+        heard: last.at,
     })
+}
+
+/// Whether nobody asked for this frame; the answer to a handshake begins with a version,
+/// which is 0.
+fn is_event(frame: &[u8]) -> bool {
+    frame.starts_with(&Xid::NOTIFICATION.0.to_be_bytes())
 }
 
 #[cfg(test)]

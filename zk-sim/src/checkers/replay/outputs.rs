@@ -183,7 +183,8 @@ impl Play<'_> {
         }
         match next {
             Some(next) if next.at < request.arrived => Err(format!(
-                "{}, which arrived at {:?}, was answered as of zxid {now}, but {} had been made at {:?}",
+                "{}, which arrived at {:?}, was answered as of zxid {now}, but {} had been \
+                 made at {:?}",
                 line.describe(line.request),
                 request.arrived,
                 next.zxid,

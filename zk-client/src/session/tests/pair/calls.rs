@@ -243,7 +243,7 @@ impl Pair {
     }
 
     pub(in crate::session::tests) fn close(&mut self) -> CallId {
-        let answer = self.session.close(self.mono());
+        let answer = self.session.close(self.mono(), self.deadline);
         self.settle_call(answer)
     }
 }
