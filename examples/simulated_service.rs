@@ -168,11 +168,9 @@ fn main() -> ExitCode {
         }
     });
     println!("{seeds} seeds, {faults} faults");
-    match failed {
-        Some((seed, violation)) => {
-            println!("seed {seed} fails, and will again: {violation}");
-            ExitCode::FAILURE
-        }
-        None => ExitCode::SUCCESS,
+    if let Some((seed, violation)) = &failed {
+        println!("seed {seed} fails, and will again: {violation}");
     }
+    // Careless workers are there to be found.
+    ExitCode::from(u8::from(failed.is_some() != is_careless))
 }

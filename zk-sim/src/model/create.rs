@@ -155,6 +155,12 @@ impl Model {
         due.map(str::to_owned).collect()
     }
 
+    /// The transaction that last changed a znode's data, and its time.
+    pub fn last_change(&self, path: &str) -> Option<(Zxid, i64)> {
+        let meta = &self.tree.get(path)?.meta;
+        Some((meta.mzxid, meta.mtime))
+    }
+
     /// Whether that is among what the reaper may take at this time.
     pub fn is_to_be_reaped(&self, path: &str, time_ms: i64) -> bool {
         let Some(node) = self.tree.get(path) else {

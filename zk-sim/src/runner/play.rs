@@ -94,6 +94,9 @@ impl Set {
         sim.watch(witnesses.wire.observer());
         sim.set_failpoints(run.disturbance.failpoints);
         sim.set_yields(run.disturbance.yields);
+        if let Some(window) = run.disturbance.window {
+            sim.set_window(window);
+        }
         if let Some(bug) = run.disturbance.planted {
             sim.plant(bug);
         }

@@ -99,11 +99,14 @@ pub(super) struct Disturbance {
     pub(super) failpoints: Failpoints,
     /// Of a thousand polls of tasks, how many are put off.
     pub(super) yields: u32,
+    /// Bytes that a connection holds between write and read, if it is another number
+    /// than usual.
+    pub(super) window: Option<usize>,
     pub(super) planted: Option<&'static str>,
 }
 
 impl Run {
-    /// A run without workloads and faults: five simulated seconds to warm up, forty
+    /// A run without workloads and faults: five simulated seconds to warm up, fifty-two
     /// of chaos, and a minute within which everybody must make progress again.
     pub fn new(seed: u64) -> Self {
         Self {
@@ -114,7 +117,7 @@ impl Run {
             invariants: Vec::new(),
             lengths: Lengths {
                 warm_up: Duration::from_secs(5),
-                chaos: Duration::from_secs(40),
+                chaos: Duration::from_secs(52),
                 until: None,
                 liveness: Duration::from_secs(60),
             },
@@ -123,6 +126,7 @@ impl Run {
             disturbance: Disturbance {
                 failpoints: draw_failpoints(seed),
                 yields: draw_yields(seed),
+                window: draw_window(seed),
                 planted: None,
             },
             patience: Duration::from_secs(120),
@@ -300,6 +304,12 @@ fn draw_failpoints(seed: u64) -> Failpoints {
         1 | 2 => Failpoints::Rare,
         _ => Failpoints::Often,
     }
+}
+
+/// A quarter of the seeds with connections so narrow that requests wait for room.
+fn draw_window(seed: u64) -> Option<usize> {
+    const NARROW: usize = 1_500;
+    derive(seed, &["window"]).is_multiple_of(4).then_some(NARROW)
 }
 
 /// Half of the seeds without.

@@ -6,7 +6,7 @@ use zk_env::{BoxFuture, EnvRng};
 
 use super::clients::{bears, builder, close, connect, establish, hosts, ms};
 use crate::history::RecordedClient;
-use crate::runner::{Stage, Workload};
+use crate::runner::{SERVER, Stage, Workload};
 
 /// Who writes and reads.
 const WORKERS: usize = 1;
@@ -14,6 +14,8 @@ const WORKERS: usize = 1;
 const LARGEST: u64 = 1_000_000;
 /// Bytes that a client queues: less than two of the largest.
 const QUEUED_BYTES: usize = 1_500_000;
+/// Of a narrow link: the largest value takes longer than some sessions last.
+const BYTES_PER_SECOND: u64 = 150_000;
 /// Requests that a client queues.
 const QUEUED: usize = 64;
 
@@ -49,12 +51,33 @@ async fn work(stage: &Stage) {
     if establish(stage, &client, &path).await {
         while stage.goes_on() {
             write(stage, &client, &path, &mut rng).await;
+            let narrow = (rng.below(3) == 0).then(|| Narrow::new(stage));
             read(stage, &client, &path).await;
+            drop(narrow);
             fill_queue(stage, &client, &path).await;
             stage.pause(ms(1_000, 5_000)).await;
         }
     }
     close(client).await;
+}
+
+/// A link so narrow that a large value takes seconds, as long as this lives.
+struct Narrow<'s>(&'s Stage);
+
+impl<'s> Narrow<'s> {
+    fn new(stage: &'s Stage) -> Self {
+        let sim = stage.sim();
+        sim.bandwidth(stage.host(), SERVER, BYTES_PER_SECOND);
+        Self(stage)
+    }
+}
+
+impl Drop for Narrow<'_> {
+    fn drop(&mut self) {
+        let Self(stage) = self;
+        let sim = stage.sim();
+        sim.end_bandwidth(stage.host(), SERVER, BYTES_PER_SECOND);
+    }
 }
 
 /// The value tells its own length and every byte of it.

@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use zk_proto::{OpCode, SessionId, Xid};
 
-use crate::history::{At, History, WireConnection};
+use crate::checkers::FASTEST;
+use crate::history::{At, Frame, History, WireConnection};
 use crate::runner::{Invariant, SERVER};
 
-/// A server's clock runs at most this much fast, in thousandths; a little more than any
-/// fault makes it.
-const FASTEST: u32 = 1_030;
 /// How faults by which a session is ended by hand begin.
 const BY_HAND: &str = "expire session";
 
@@ -79,18 +77,19 @@ fn known(line: &WireConnection, until: At) -> Option<Known> {
     let response = line.connect_response()?;
     let timeout_ms = u64::try_from(response.timeout_ms).ok()?;
     let told = line.replies.written.iter().filter(|frame| frame.at < until);
-    let answers = told.filter(|frame| !is_event(&frame.payload)).count();
-    let last = line.requests.arrived.get(answers.checked_sub(1)?)?;
+    let answers = told.filter(|frame| !has_xid(frame, Xid::NOTIFICATION));
+    let read = line.requests.arrived.iter().take(answers.count());
+    // Credentials do not touch a session, in Apache's server as in ours.
+    let last = read.rev().find(|frame| !has_xid(frame, Xid::AUTH))?;
     Some(Known {
         timeout: Duration::from_millis(timeout_ms),
         heard: last.at,
     })
 }
 
-/// Whether nobody asked for this frame; the answer to a handshake begins with a version,
-/// which is 0.
-fn is_event(frame: &[u8]) -> bool {
-    frame.starts_with(&Xid::NOTIFICATION.0.to_be_bytes())
+/// Handshakes begin with a version, which is 0, where others have their xid.
+fn has_xid(frame: &Frame, xid: Xid) -> bool {
+    frame.payload.starts_with(&xid.0.to_be_bytes())
 }
 
 #[cfg(test)]

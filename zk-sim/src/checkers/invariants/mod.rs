@@ -10,25 +10,31 @@
 //! | C2 first in, first out | answers come in the order of requests | – |
 //! | C3 zxids do not go back | answers fit the state at their zxid | [`Zxids`]: over all connections of a session |
 //! | C4 no lost watch | events on the wire, and those handed out | workload `watches`: whoever waits is told |
-//! | C5 session truth | – | [`SessionStates`] |
+//! | C5 session truth | – | [`SessionStates`], [`Epochs`], [`ProofOfLife`] |
 //! | C6 bounded | – | [`CallsEnd`]; the runner's census of tasks |
 //! | C7 no panic | – | the runner; workloads `raw`, `liars` and `garbled` |
 //! | S5 ephemerals end with their session | in the order of the log | – |
-//! | S25 expiry neither early nor late | – | [`Expiry`] |
+//! | S25 expiry neither early nor late | – | [`Expiry`], [`Overdue`] |
 //! | S26 nothing after the end of a session | – | [`AfterTheEnd`] |
 //! | S32 nothing stays behind | – | the runner's census; [`AfterTheEnd`] |
 
 mod after_the_end;
 mod calls_end;
+mod epochs;
 mod expiry;
 mod outcomes;
+mod overdue;
+mod proof_of_life;
 mod session_states;
 mod zxids;
 
 pub use after_the_end::AfterTheEnd;
 pub use calls_end::CallsEnd;
+pub use epochs::Epochs;
 pub use expiry::Expiry;
 pub use outcomes::Outcomes;
+pub use overdue::Overdue;
+pub use proof_of_life::ProofOfLife;
 pub use session_states::SessionStates;
 pub use zxids::Zxids;
 
@@ -41,7 +47,10 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(CallsEnd),
         Box::new(Zxids),
         Box::new(SessionStates),
+        Box::new(Epochs),
+        Box::new(ProofOfLife),
         Box::new(Expiry),
+        Box::new(Overdue),
         Box::new(AfterTheEnd),
     ]
 }

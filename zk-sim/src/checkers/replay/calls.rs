@@ -10,7 +10,7 @@ use super::Replayed;
 use super::compare::is_same;
 use super::line::{Line, Output, Request};
 use super::text::show;
-use crate::history::{At, Call, ClientId, History, Outcome, Transaction};
+use crate::history::{At, Call, ClientId, History, Outcome, Transaction, WireConnection};
 
 /// What is known of clients, by their sessions.
 pub(super) struct Owners {
@@ -147,7 +147,10 @@ impl<'h> Book<'h> {
                 ))
             }
             Outcome::Applied(why)
-                if is_write && !took_effect && self.owners.is_known(call.client) =>
+                if is_write
+                    && !took_effect
+                    && self.owners.is_known(call.client)
+                    && !self.is_garbled(call.client, xid) =>
             {
                 Err(format!(
                     "the caller was told that it took effect ({why}), but the log does not have it"
@@ -166,6 +169,13 @@ impl<'h> Book<'h> {
             | Outcome::Applied(_)
             | Outcome::Dropped => Ok(()),
         }
+    }
+
+    /// Whether what the caller heard may be nobody's word.
+    fn is_garbled(&self, client: ClientId, xid: Xid) -> bool {
+        let places = self.sent.get(&(client, xid)).into_iter().flatten();
+        let mut lines = places.map(|(line, _)| &self.lines[*line]);
+        lines.any(|line| !line.wire.replies.garbled.is_empty())
     }
 
     /// What the caller was told had arrived.
@@ -198,7 +208,11 @@ impl<'h> Book<'h> {
             };
         };
         let output = &line.outputs[reply];
-        if !line.wire.replies.garbled.is_empty() || !is_comparable(call.op, request) {
+        let WireConnection {
+            requests, replies, ..
+        } = &line.wire;
+        let is_garbled = !requests.garbled.is_empty() || !replies.garbled.is_empty();
+        if is_garbled || !is_comparable(call.op, request) {
             return Ok(());
         }
         // The first frame of a connection is not among the outputs.

@@ -33,7 +33,17 @@ struct HandedOut {
     has_lost: bool,
 }
 
-type Arrivals = BTreeMap<ClientId, Vec<Arrived>>;
+/// All events of a client, in the order in which they arrived.
+#[derive(Default)]
+struct Events {
+    all: Vec<Arrived>,
+    /// Where those of each path are.
+    of_path: BTreeMap<String, Vec<usize>>,
+    /// Where those of each connection begin.
+    of_line: BTreeMap<usize, usize>,
+}
+
+type Arrivals = BTreeMap<ClientId, Events>;
 
 /// Every event that a watcher handed out had arrived at its client before, and came
 /// after those that it handed out before; and it left none out that it was to hear.
@@ -55,12 +65,11 @@ pub(super) fn check(history: &History, lines: &[Line<'_>]) -> Result<(), String>
 }
 
 impl HandedOut {
-    fn hear(&mut self, heard: &Heard, events: &[Arrived]) -> Result<(), String> {
-        let mut later = events[self.next..].iter();
-        let Some(ahead) = later.position(|event| event.is(heard)) else {
+    fn hear(&mut self, heard: &Heard, events: &Events) -> Result<(), String> {
+        let mut later = events.later_of(&heard.event.path, self.next);
+        let Some(found) = later.find(|index| events.all[*index].is(heard)) else {
             return Err(describe(heard));
         };
-        let found = self.next + ahead;
         self.events.insert(found);
         self.next = found + 1;
         Ok(())
@@ -119,12 +128,37 @@ fn arrived(lines: &[Line<'_>], owners: &Owners) -> Arrivals {
             let place = (at, index);
             Arrived::new(line.session, place, frame)
         });
-        arrived.entry(client).or_default().extend(events);
+        arrived.entry(client).or_default().add(at, events);
     }
     for client in garbled {
         arrived.remove(&client);
     }
     arrived
+}
+
+impl Events {
+    fn add(&mut self, line: usize, events: impl Iterator<Item = Arrived>) {
+        self.of_line.insert(line, self.all.len());
+        for event in events {
+            let of_path = self.of_path.entry(event.event.path.clone()).or_default();
+            of_path.push(self.all.len());
+            self.all.push(event);
+        }
+    }
+
+    /// The places from `next` on of what happened to `path`.
+    fn later_of(&self, path: &str, next: usize) -> impl Iterator<Item = usize> {
+        let of_path = self.of_path.get(path).map_or(&[][..], Vec::as_slice);
+        let passed = of_path.partition_point(|index| *index < next);
+        of_path[passed..].iter().copied()
+    }
+
+    /// The place of the first event behind this frame of a connection.
+    fn behind(&self, line: usize, frame: usize) -> usize {
+        let begins = self.of_line.get(&line).copied().unwrap_or(self.all.len());
+        let is_before = |event: &Arrived| event.line == line && event.frame <= frame;
+        begins + self.all[begins..].partition_point(is_before)
+    }
 }
 
 impl Arrived {

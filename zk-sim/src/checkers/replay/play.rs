@@ -6,6 +6,7 @@ use zk_proto::{ErrorCode, OpCode, SessionId, Xid, Zxid};
 
 use super::Replayed;
 use super::line::{Heard, Line};
+use crate::checkers::FASTEST;
 use crate::history::Transaction;
 use crate::model::{Answer, Asker, Conn, Done, Event, Model, Settings, authenticate};
 
@@ -264,7 +265,9 @@ impl<'h> Play<'h> {
 
     fn reap(&mut self, transaction: &Transaction, path: &str) -> Result<Done, String> {
         let Transaction { zxid, err, .. } = *transaction;
-        let is_due = self.model.is_to_be_reaped(path, transaction.time_ms);
+        let is_due = self
+            .model
+            .is_to_be_reaped(path, self.age_time(transaction, path));
         if err == ErrorCode::Ok && !is_due {
             return Err(format!(
                 "transaction {zxid} reaps {path}, whose time has not come"
@@ -277,6 +280,21 @@ impl<'h> Play<'h> {
         }
         let (expected, err) = (expected.to_string(), err.to_string());
         Err(differs(&format!("reaping {path}"), zxid, &expected, &err))
+    }
+
+    /// The time at which the age of a znode is looked at: what the wall clock of the
+    /// server would show had nobody set it since the znode's last change.
+    fn age_time(&self, transaction: &Transaction, path: &str) -> i64 {
+        let Some((changed, mtime)) = self.model.last_change(path) else {
+            return transaction.time_ms;
+        };
+        let first = self.log.first().map_or(0, |first| first.zxid.0);
+        let place = usize::try_from(changed.0 - first).ok();
+        let Some(change) = place.and_then(|place| self.log.get(place)) else {
+            return transaction.time_ms;
+        };
+        let age = transaction.at.saturating_sub(change.at) * FASTEST / 1_000;
+        mtime.saturating_add(i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
     }
 
     /// Every connection heard what it had to hear of the transaction, and nothing else.

@@ -17,12 +17,17 @@ use crate::runner::Stage;
 
 /// What every port is that clients look for.
 const PORT: u16 = 2181;
+/// Connections in a row of which all are refused to whoever has seen anything.
+const BEHIND: u32 = 40;
+/// What it says of itself to whoever asks: that it has forgotten everything.
+const HARDLY_BEGUN: &str = "Zookeeper version: 3.9.5\nZxid: 0x1\nMode: standalone\n";
 /// The transaction that the first honest answer speaks of.
 const FIRST_ZXID: i64 = 1_000;
 
 /// Takes connections until the run is over.
 pub(super) async fn serve(stage: Arc<Stage>) {
     let mut rng = stage.rng("lies");
+    let mut behind: u32 = 0;
     let zxids = Arc::new(AtomicI64::new(FIRST_ZXID));
     let addr = SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT));
     let mut listener = match stage.env().bind(addr).await {
@@ -39,7 +44,15 @@ pub(super) async fn serve(stage: Arc<Stage>) {
             stage.pause(ms(5, 50)).await;
             continue;
         };
-        let script = Script::draw(&mut rng);
+        // Now and then nobody is any further than the server that everybody has left.
+        if rng.below(40) == 0 {
+            behind = BEHIND;
+        }
+        behind = behind.saturating_sub(1);
+        let script = match behind {
+            0 => Script::draw(&mut rng),
+            _ => Script::Behind,
+        };
         stage.env().probe().reached(script.place());
         stage.progress("turn");
         let liar = Liar {
@@ -91,6 +104,9 @@ impl Liar {
                 return self.wire.write(&bytes).await;
             }
             _ => {}
+        }
+        if self.wire.begins_with(b"srvr").await? {
+            return self.wire.write(HARDLY_BEGUN.as_bytes()).await;
         }
         self.greet().await?;
         // Honest for a while, then not.

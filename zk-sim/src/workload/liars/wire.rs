@@ -38,6 +38,16 @@ impl Wire {
         }
     }
 
+    /// Whether the peer begins with this instead of a frame.
+    pub(super) async fn begins_with(&mut self, word: &[u8]) -> io::Result<bool> {
+        while self.input.len() < word.len() {
+            if self.stream.read_buf(&mut self.input).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(self.input.starts_with(word))
+    }
+
     pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes).await
     }

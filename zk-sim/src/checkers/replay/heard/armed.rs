@@ -7,7 +7,7 @@ use zk_proto::record::AddWatchRequest;
 use zk_proto::{Decode, ErrorCode, EventType, OpCode, Reader};
 
 use super::super::line::{Line, Request};
-use super::{Arrivals, Arrived, HandedOut};
+use super::{Arrivals, Arrived, Events, HandedOut};
 use crate::history::{Call, ClientId, History, Outcome, WatcherId};
 
 /// Which events a watch is for.
@@ -106,6 +106,13 @@ fn is_taken(call: &Call) -> bool {
     }
 }
 
+impl HandedOut {
+    /// Whether it has passed over the event at this place.
+    fn left_out(&self, index: usize) -> bool {
+        index < self.next && !self.events.contains(&index)
+    }
+}
+
 impl<'h> Armed<'h> {
     fn new(call: &'h Call, line: &Line<'_>, (at, index): (usize, usize)) -> Option<Self> {
         let request = &line.requests[index];
@@ -119,31 +126,35 @@ impl<'h> Armed<'h> {
 
     fn check(
         &self,
-        events: &[Arrived],
+        events: &Events,
         lines: &[Line<'_>],
         watcher: &HandedOut,
     ) -> Result<(), String> {
         let session = lines[self.line].session;
-        let is_later = |event: &Arrived| event.line != self.line || event.frame > self.frame;
-        let begins = events
-            .iter()
-            .position(|event| event.line == self.line && is_later(event));
-        let numbered = events
-            .iter()
-            .enumerate()
-            .skip(begins.unwrap_or(events.len()));
-        let meant = numbered
-            .filter(|(_, event)| event.session == session && self.is_for(event))
-            .take(self.reach.count())
-            // Persistent watches miss what happens while there is no connection.
-            .take_while(|(_, event)| self.reach.count() == 1 || event.line == self.line);
-        for (index, event) in meant {
-            let is_left_out = index < watcher.next && !watcher.events.contains(&index);
-            if is_left_out && event.zxid.is_some() {
-                return Err(self.describe(event));
+        let begins = events.behind(self.line, self.frame);
+        let is_meant = |index: &usize| {
+            let event = &events.all[*index];
+            event.session == session && self.is_for(event)
+        };
+        let left_out = match self.reach {
+            // The first alone counts, on whichever connection of the session.
+            Reach::Data | Reach::Children => {
+                let mut later = events.later_of(&self.call.path, begins);
+                later
+                    .find(is_meant)
+                    .filter(|index| watcher.left_out(*index))
             }
+            // These miss what happens while there is no connection.
+            Reach::Persistent | Reach::Recursive => {
+                let so_far = begins..watcher.next.max(begins);
+                let mut here = so_far.take_while(|index| events.all[*index].line == self.line);
+                here.find(|index| is_meant(index) && watcher.left_out(*index))
+            }
+        };
+        match left_out.map(|index| &events.all[index]) {
+            Some(event) if event.zxid.is_some() => Err(self.describe(event)),
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 
     fn is_for(&self, event: &Arrived) -> bool {
@@ -184,14 +195,6 @@ impl Reach {
                 })
             }
             _ => None,
-        }
-    }
-
-    /// How many events it is for.
-    const fn count(self) -> usize {
-        match self {
-            Self::Data | Self::Children => 1,
-            Self::Persistent | Self::Recursive => usize::MAX,
         }
     }
 }
