@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use zk_client::{Error, Outcome, Stat};
+use zk_client::{Error, ErrorCode, Outcome, Stat};
 use zk_env::BoxFuture;
 
 use super::clients::{bears, builder, close, connect, establish, hosts, ms, settle};
-use crate::history::RecordedClient;
+use super::observed::Observed;
+use crate::checkers::linearizability::specs::znode::{Znode, ZnodeOp, ZnodeRet};
+use crate::history::{At, RecordedClient};
 use crate::runner::{Stage, Workload};
 
 /// Writers, who are readers too.
@@ -20,9 +22,15 @@ const PATH: &str = "/document";
 #[derive(Debug, Default)]
 pub(super) struct Document(Arc<Versions>);
 
+/// Reads and writes as their callers saw them.
+type Seen = Observed<ZnodeOp<Bytes>, ZnodeRet<Bytes>>;
+
 /// Which value each version has, as far as its writers and readers know.
 #[derive(Debug, Default)]
-struct Versions(Mutex<Known>);
+struct Versions {
+    known: Mutex<Known>,
+    seen: Seen,
+}
 
 #[derive(Debug, Default)]
 struct Known {
@@ -36,7 +44,7 @@ struct Known {
 
 impl Versions {
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The newest version anybody was told of.
@@ -114,12 +122,16 @@ async fn work(stage: &Stage, versions: &Versions) {
         let mut seen = 0;
         let mut n = 0;
         while stage.goes_on() {
+            let called = stage.now();
             let read = if rng.below(3) == 0 {
                 read_newest(stage, &client, versions).await
             } else {
                 read(stage, &client).await
             };
             if let Some((data, stat)) = read {
+                let saw = ZnodeRet::Data(stat.version, data.clone());
+                let read = versions.seen.begin(ZnodeOp::Read, called);
+                versions.seen.returned(read, stage.now(), saw);
                 note(stage, versions.hold(stat.version, &data));
                 if stat.version < seen {
                     stage.fail(format!("{PATH}: version {} after {seen}", stat.version));
@@ -175,7 +187,10 @@ async fn write(
 ) -> i32 {
     let next = seen + 1;
     versions.begin(next, &value);
+    let op = ZnodeOp::WriteIf(seen, value.clone());
+    let writing = versions.seen.begin(op, stage.now());
     let written = client.set_data(PATH, &value, seen).await;
+    note_write(&versions.seen, writing, stage.now(), &written);
     match &written {
         Ok(stat) if stat.version == next => note(stage, versions.hold(next, &value)),
         Ok(stat) => stage.fail(format!("{PATH}: {} instead of {next}", stat.version)),
@@ -187,6 +202,18 @@ async fn write(
             stat.version
         }
         Err(_) => seen,
+    }
+}
+
+/// A write without effect is no part of what happened, unless its refusal says something.
+fn note_write(seen: &Seen, writing: usize, at: At, written: &Result<Stat, Error>) {
+    match written {
+        Ok(stat) => seen.returned(writing, at, ZnodeRet::Version(stat.version)),
+        Err(error) if error.code() == Some(ErrorCode::BadVersion) => {
+            seen.returned(writing, at, ZnodeRet::BadVersion);
+        }
+        Err(error) if error.outcome() == Outcome::NotApplied => seen.not_applied(writing),
+        Err(_) => {}
     }
 }
 
@@ -213,6 +240,9 @@ async fn verify(stage: &Stage, versions: &Versions) {
         }
         Err(error) => stage.fail(format!("{PATH}: {error} after the faults")),
     }
+    // One server, which answers reads from what it has: they are linearizable too.
+    let created = Znode::holding(0, Bytes::new());
+    versions.seen.verify(stage, PATH, &created);
     close(client).await;
 }
 

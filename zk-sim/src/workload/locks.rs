@@ -8,6 +8,8 @@ use zk_client::{CreateMode, ErrorCode, EventType, Zxid};
 use zk_env::BoxFuture;
 
 use super::clients::{bears, builder, close, connect, establish, hosts, ms, settle};
+use super::observed::Observed;
+use crate::checkers::linearizability::specs::mutex::{Mutex as Lock, MutexOp, MutexRet};
 use crate::history::RecordedClient;
 use crate::runner::{Stage, Workload};
 
@@ -22,13 +24,17 @@ pub(super) struct Locks(Arc<Grants>);
 
 /// Tokens of the owners so far: the czxids of their znodes.
 #[derive(Debug, Default)]
-struct Grants(Mutex<Zxid>);
+struct Grants {
+    newest: Mutex<Zxid>,
+    /// Turns as their owners saw them.
+    seen: Observed<MutexOp, MutexRet>,
+}
 
 impl Grants {
     /// Whoever finds its znode first among the children has the lock; znodes that come
     /// later are behind it, so tokens rise.
     fn grant(&self, token: Zxid) -> Result<(), String> {
-        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         if token <= *newest {
             return Err(format!("token {token} after {newest}"));
         }
@@ -62,13 +68,18 @@ impl Workload for Locks {
     }
 
     fn verify(&self, stage: Stage) -> BoxFuture<()> {
-        Box::pin(async move { verify(&stage).await })
+        let grants = Arc::clone(&self.0);
+        Box::pin(async move {
+            verify(&stage).await;
+            grants.seen.verify(&stage, ROOT, &Lock);
+        })
     }
 }
 
 /// One turn. Where its znode may be left behind, a guaranteed delete goes after it.
 async fn take_a_turn(stage: &Stage, client: &RecordedClient, grants: &Grants) {
     let prefix = format!("{ROOT}/{}-", stage.host());
+    let called = stage.now();
     let own = client
         .create2(&prefix, b"", CreateMode::EphemeralSequential)
         .await;
@@ -80,10 +91,21 @@ async fn take_a_turn(stage: &Stage, client: &RecordedClient, grants: &Grants) {
         if let Err(why) = grants.grant(stat.czxid) {
             stage.fail(format!("{name}: {why}"));
         }
+        let owner = stat.czxid.0.unsigned_abs();
+        let acquired = grants.seen.begin(MutexOp::Acquire(owner), called);
+        grants.seen.returned(acquired, stage.now(), MutexRet::Done);
+        // A lock that goes with its session may go at any time from now on.
+        let released = grants.seen.begin(MutexOp::Release(owner), stage.now());
         hold(stage, client, &path, stat.czxid).await;
         stage.progress("turn");
+        let given_back = stage.now();
+        if release(stage, client, &path).await {
+            grants.seen.not_before(released, given_back);
+            grants.seen.returned(released, stage.now(), MutexRet::Done);
+        }
+    } else {
+        release(stage, client, &path).await;
     }
-    release(stage, client, &path).await;
 }
 
 /// Whose znode comes before ours, by its sequence number.
@@ -152,16 +174,18 @@ async fn hold(stage: &Stage, client: &RecordedClient, path: &str, token: Zxid) {
     }
 }
 
-async fn release(stage: &Stage, client: &RecordedClient, path: &str) {
+/// Whether the znode was there up to now, and went by this.
+async fn release(stage: &Stage, client: &RecordedClient, path: &str) -> bool {
     while let Err(error) = client.delete(path, None).await {
         if error.code() == Some(ErrorCode::NoNode) || error.is_session_over() {
-            return;
+            return false;
         }
         if !bears(stage, path, &error) {
-            return;
+            return false;
         }
         stage.pause(ms(50, 200)).await;
     }
+    true
 }
 
 /// After a create whose fate is unknown: what is ours may be in everybody's way.

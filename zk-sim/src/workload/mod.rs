@@ -21,6 +21,7 @@ mod ledger;
 mod liars;
 mod locks;
 mod mixed;
+mod observed;
 mod queue;
 mod raw;
 mod server_list;

@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use zk_client::{CreateMode, ErrorCode};
+use zk_client::{CreateMode, ErrorCode, Outcome};
 use zk_env::BoxFuture;
 
 use super::clients::{bears, builder, close, connect, establish, hosts, ms, settle};
 use super::ledger::{Fate, Ledger};
+use super::observed::Observed;
+use crate::checkers::linearizability::specs::fifo_queue::{
+    FifoQueue, QueueOp, QueueRet, bad_pattern,
+};
 use crate::history::RecordedClient;
 use crate::runner::{Stage, Workload};
 
@@ -27,6 +31,8 @@ struct Books {
     put: Ledger,
     /// The same values.
     taken: Ledger,
+    /// Both as their callers saw them.
+    seen: Observed<QueueOp<String>, QueueRet<String>>,
 }
 
 impl Workload for Queue {
@@ -75,6 +81,7 @@ async fn work(stage: &Stage, books: &Books) {
 async fn put(stage: &Stage, client: &RecordedClient, books: &Books, n: u64) {
     let value = format!("{} {:?} {n}", stage.host(), stage.now());
     books.put.begin(&value);
+    let putting = books.seen.begin(QueueOp::Put(value.clone()), stage.now());
     let put = client
         .create(
             &format!("{ROOT}/element-"),
@@ -82,7 +89,13 @@ async fn put(stage: &Stage, client: &RecordedClient, books: &Books, n: u64) {
             CreateMode::PersistentSequential,
         )
         .await;
-    books.put.settle(&value, Fate::of(&put));
+    let fate = Fate::of(&put);
+    match fate {
+        Fate::Applied if put.is_ok() => books.seen.returned(putting, stage.now(), QueueRet::Put),
+        Fate::NotApplied => books.seen.not_applied(putting),
+        _ => {}
+    }
+    books.put.settle(&value, fate);
     if settle(stage, ROOT, put).is_some() {
         stage.progress("turn");
     }
@@ -104,7 +117,18 @@ async fn take(stage: &Stage, client: &RecordedClient, books: &Books, there: Vec<
     if books.taken.fate(&value) != Some(Fate::Applied) {
         books.taken.begin(&value);
     }
-    match client.delete(&path, None).await {
+    let taking = books.seen.begin(QueueOp::Take, stage.now());
+    let deleted = client.delete(&path, None).await;
+    match &deleted {
+        Ok(()) => {
+            let took = QueueRet::Took(value.clone());
+            books.seen.returned(taking, stage.now(), took);
+        }
+        // It may have been taken, by this.
+        Err(error) if error.outcome() == Outcome::Unknown => {}
+        Err(_) => books.seen.not_applied(taking),
+    }
+    match deleted {
         Ok(()) => {
             if books.taken.fate(&value) == Some(Fate::Applied) {
                 stage.fail(format!("{value} was taken twice"));
@@ -141,6 +165,11 @@ async fn verify(stage: &Stage, books: &Books) {
             stage.fail(format!("{value} was put and is lost"));
         }
     }
+    // The search alone may not come to an end; the patterns are quick.
+    if let Some(bad) = bad_pattern(&books.seen.operations()) {
+        stage.fail(format!("{ROOT} is no queue: {bad:?}"));
+    }
+    books.seen.verify(stage, ROOT, &FifoQueue::default());
     close(client).await;
 }
 
