@@ -12,17 +12,18 @@ use crate::deadline::Deadline;
 use crate::decide::{Turn, decide};
 use crate::error::Error;
 use crate::guard::Guard;
-use crate::layout::Layout;
+use crate::layout::{Layout, Role};
+use crate::leader::handover::asks_to_yield;
 use crate::ownership::FencingToken;
 use crate::parents::{create_parents, make_anew};
 use crate::proof::Proof;
 use crate::znode::OwnZnode;
 
 /// Between attempts that were refused for the moment.
-const PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const PAUSE: Duration = Duration::from_millis(50);
 
 /// Events a contender's watcher keeps: it looks at the first and starts over.
-const EVENTS: usize = 4;
+pub(crate) const EVENTS: usize = 4;
 
 /// How to stand in line.
 #[derive(Clone, Debug)]
@@ -251,14 +252,31 @@ impl Contender {
 
     /// Waits until the child `name` is gone or changed, or the connection was lost and is
     /// there again.
-    async fn wait_behind(&self, name: &str) -> Result<(), Error> {
+    async fn wait_behind(&mut self, name: &str) -> Result<(), Error> {
         let ahead = path::join(&self.parent, name);
         let watcher = Watcher::with_capacity(EVENTS);
         match self.read(|client| client.get_data(&ahead, &watcher)).await {
             Err(Error::Client(error)) if error.code() == Some(ErrorCode::NoNode) => Ok(()),
             Err(error) => Err(error),
+            Ok((data, _)) if self.is_to_yield(&data) => self.stand_anew().await,
             Ok(_) => self.changed(&watcher).await,
         }
+    }
+
+    /// Whether the one ahead leads, and hands over to somebody behind this contender.
+    fn is_to_yield(&self, data: &[u8]) -> bool {
+        let layout = &self.entry.layout;
+        layout.role() == Role::Latch && asks_to_yield(data, self.name(), layout)
+    }
+
+    /// Goes to the end of the line: by a new znode, and so with a new token.
+    async fn stand_anew(&mut self) -> Result<(), Error> {
+        let anew = Self::enter(&self.client, &self.parent, &self.entry).await?;
+        if anew.epoch() != self.epoch() {
+            return Err(Error::EpochEnded);
+        }
+        tracing::info!(path = anew.path(), "makes way for a planned handover");
+        std::mem::replace(self, anew).leave().await
     }
 
     /// Waits for an event, or for the connection to be lost and found again.
@@ -340,6 +358,10 @@ impl Contender {
         Guard::over(self.znode, self.entry.data, proof)
     }
 
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// The place's znode.
     pub fn path(&self) -> &str {
         self.znode.path()
@@ -357,7 +379,7 @@ impl Contender {
 
     /// The token an ownership by this znode will have.
     pub const fn fencing_token(&self) -> FencingToken {
-        FencingToken::new(self.znode.czxid())
+        FencingToken::new(self.znode.token())
     }
 
     /// The session epoch it ends with.
@@ -365,14 +387,14 @@ impl Contender {
         self.znode.epoch()
     }
 
-    fn removed(&self) -> Error {
+    pub(crate) fn removed(&self) -> Error {
         Error::Removed {
             path: self.path().into(),
         }
     }
 }
 
-fn exhausted(parent: &str, deadline: Deadline) -> Error {
+pub(crate) fn exhausted(parent: &str, deadline: Deadline) -> Error {
     Error::SequenceExhausted {
         path: parent.into(),
         waited: deadline.allowed(),

@@ -53,6 +53,45 @@ pub enum Error {
         /// The time allowed.
         waited: Duration,
     },
+    /// What is watched has more znodes than allowed. Watching has ended: raise the limit, or
+    /// watch less.
+    #[error("{path}: more than {limit} znodes to watch")]
+    TooManyZnodes {
+        /// What is watched.
+        path: Box<str>,
+        /// The znodes allowed.
+        limit: usize,
+    },
+    /// A document that cannot be read, or written. Nothing was changed.
+    #[error("{path}: bad document: {reason}")]
+    BadDocument {
+        /// Where it is.
+        path: Box<str>,
+        /// What is wrong with it, as the format's functions say.
+        reason: Box<str>,
+    },
+    /// The queue holds as many items as it may. Nothing was added.
+    #[error("{path}: the queue holds {limit} items already")]
+    QueueFull {
+        /// The queue.
+        path: Box<str>,
+        /// The items allowed.
+        limit: usize,
+    },
+    /// The name is taken by a znode that is not ours. Nothing was changed.
+    #[error("{path}: the name is taken by somebody else")]
+    NameTaken {
+        /// The znode.
+        path: Box<str>,
+    },
+    /// The leadership was not handed over, and goes on.
+    #[error("not handed over to {to}: {reason}")]
+    HandoverRefused {
+        /// The participant that was to lead.
+        to: Box<str>,
+        /// What is in the way.
+        reason: &'static str,
+    },
     /// An argument that cannot be used; nothing was sent.
     #[error("invalid {argument}: {reason}")]
     InvalidArgument {
@@ -87,11 +126,18 @@ impl Error {
     /// Whether trying again, as it is, can succeed: only circumstances were against it.
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::DeadlineExceeded { .. } | Self::EpochEnded | Self::Removed { .. } => true,
+            Self::DeadlineExceeded { .. }
+            | Self::EpochEnded
+            | Self::Removed { .. }
+            | Self::QueueFull { .. } => true,
             Self::Client(error) => error.is_retryable() || error.is_outcome_unknown(),
             Self::Fenced { .. }
             | Self::Lost(_)
             | Self::SequenceExhausted { .. }
+            | Self::TooManyZnodes { .. }
+            | Self::BadDocument { .. }
+            | Self::NameTaken { .. }
+            | Self::HandoverRefused { .. }
             | Self::InvalidArgument { .. } => false,
         }
     }

@@ -88,6 +88,11 @@ impl Guard {
         run(self, policy, work).await
     }
 
+    /// Ends the ownership, and leaves its znode to the caller.
+    pub(crate) fn surrender(mut self) -> Option<OwnZnode> {
+        self.end()
+    }
+
     /// From here on nobody may take it for held.
     fn end(&mut self) -> Option<OwnZnode> {
         self.keeper.abort();

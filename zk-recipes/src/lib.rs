@@ -61,7 +61,10 @@
 //! # guard.release().await }
 //! ```
 
+pub mod barrier;
 mod contender;
+pub mod counter;
+mod create_by;
 mod deadline;
 mod decide;
 mod dialect;
@@ -71,24 +74,47 @@ mod keeper;
 mod layout;
 pub mod leader;
 pub mod lock;
+pub mod membership;
 mod ownership;
 mod parents;
 mod proof;
+pub mod queue;
 mod scope;
 mod transaction;
+pub mod watch;
 mod znode;
 
+pub use barrier::{Barrier, BarrierBuilder, DoubleBarrier, DoubleBarrierBuilder, Inside};
 pub use contender::{Contender, Entry};
+pub use counter::{
+    AtomicLong, AtomicLongBuilder, CachedLong, CasCell, CasCellBuilder, Changed, NumberFormat,
+    SharedCount, SharedValue, Stamp, Stamped,
+};
 pub use deadline::Deadline;
 pub use decide::{Turn, decide};
 pub use dialect::Dialect;
 pub use error::Error;
 pub use guard::Guard;
 pub use layout::{Layout, Place, Role, SEQUENCE_LIMIT};
-pub use leader::{Candidate, CloseMode, LeaderLatch, LeaderLatchBuilder, Leadership, Participant};
-pub use lock::{Mutex, MutexBuilder};
+pub use leader::{
+    Candidate, CloseMode, LeaderLatch, LeaderLatchBuilder, LeaderSelector, LeaderSelectorBuilder,
+    Leadership, Participant,
+};
+pub use lock::{
+    MultiGuard, MultiLock, MultiLockBuilder, Mutex, MutexBuilder, ReadWriteLock,
+    ReadWriteLockBuilder, ReentrantGuard, ReentrantMutex, Semaphore, SemaphoreBuilder, WriteGuard,
+};
+pub use membership::{
+    GroupLayout, GroupMembership, GroupMembershipBuilder, Member, MemberEvent, NodeMode, NodeState,
+    PersistentNode, PersistentNodeBuilder, PersistentTtlNode,
+};
 pub use ownership::{FencingToken, Ownership, OwnershipState, Why};
 pub use proof::Proof;
+pub use queue::{QueueItem, SimpleQueue, SimpleQueueBuilder};
 pub use scope::{CHILDREN_WITHIN, Ended, Policy, Term};
 pub use transaction::{GuardedCommit, GuardedTransaction};
+pub use watch::{
+    Cache, CacheBuilder, Change, ConfigWatch, ConfigWatchBuilder, Depth, Format, Source,
+    Subscription, SubscriptionBuilder, Update, Versioned, Znode,
+};
 pub use zk_env::Boot;

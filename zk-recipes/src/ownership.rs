@@ -116,7 +116,7 @@ impl Ownership {
         let inner = Inner {
             client: znode.client().clone(),
             path: znode.path().to_owned(),
-            token: FencingToken::new(znode.czxid()),
+            token: FencingToken::new(znode.token()),
             epoch: znode.epoch(),
             state: watch::Sender::new(OwnershipState::InDoubt),
             valid_until: Mutex::new(Boot::ZERO),

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use zk_env::sleep_until;
 
 use crate::deadline::Deadline;
+use crate::error::Error;
 use crate::guard::Guard;
 use crate::keeper::LOOK_EVERY;
 use crate::ownership::{Ownership, OwnershipState, Why};
@@ -148,13 +149,30 @@ impl Deref for Term {
     }
 }
 
+/// What a scope holds: dropping it gives it up.
+pub(crate) trait Hold: Send + 'static {
+    fn ownership(&self) -> Ownership;
+
+    fn release(self) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+impl Hold for Guard {
+    fn ownership(&self) -> Ownership {
+        Self::ownership(self)
+    }
+
+    fn release(self) -> impl Future<Output = Result<(), Error>> + Send {
+        Self::release(self)
+    }
+}
+
 /// A guard and the term under it. However it ends, the child tasks go before the znode.
-struct Scope {
-    guard: Option<Guard>,
+struct Scope<H: Hold> {
+    guard: Option<H>,
     term: Term,
 }
 
-impl Scope {
+impl<H: Hold> Scope<H> {
     async fn leave(mut self) {
         self.term.leave().await;
         if let Some(guard) = self.guard.take()
@@ -165,7 +183,7 @@ impl Scope {
     }
 }
 
-impl Drop for Scope {
+impl<H: Hold> Drop for Scope<H> {
     fn drop(&mut self) {
         self.term.ended.cancel();
         if let Some(guard) = self.guard.take()
@@ -184,7 +202,7 @@ impl Drop for Scope {
 
 /// Runs `work` under `guard`, then releases it.
 pub(crate) async fn run<T>(
-    guard: Guard,
+    guard: impl Hold,
     policy: Policy,
     work: impl AsyncFnOnce(Term) -> T,
 ) -> Ended<T> {

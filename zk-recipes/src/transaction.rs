@@ -8,8 +8,8 @@ use zk_client::{Commit, CreateOptions, ErrorCode, OpResult, Transaction};
 use crate::error::Error;
 use crate::ownership::{Ownership, OwnershipState};
 
-/// Writes collected for one commit that opens with a check of the owner's znode. Paths are
-/// those of the client the ownership was acquired with.
+/// Writes collected for one commit that opens with a check of the owner's znode, or of several
+/// owners' znodes. Paths are those of the client the ownership was acquired with.
 ///
 /// ```no_run
 /// # async fn example(guard: zk_recipes::Guard) -> Result<(), zk_recipes::Error> {
@@ -19,19 +19,32 @@ use crate::ownership::{Ownership, OwnershipState};
 #[derive(Debug)]
 #[must_use = "nothing is sent before `commit`"]
 pub struct GuardedTransaction<'o> {
-    ownership: &'o Ownership,
+    /// How many checks it opens with.
+    checks: usize,
+    /// The znode of an ownership that is known to be lost.
+    lost: Option<Box<str>>,
     transaction: Transaction<'o>,
 }
 
 impl<'o> GuardedTransaction<'o> {
     pub(crate) fn new(ownership: &'o Ownership) -> Self {
+        let empty = Self {
+            checks: 0,
+            lost: None,
+            transaction: ownership.client().transaction(),
+        };
+        empty.and_owned(ownership)
+    }
+
+    /// Only if this is owned, too. Before the first write, and with the same client.
+    pub(crate) fn and_owned(mut self, ownership: &Ownership) -> Self {
+        self.checks += 1;
+        if matches!(ownership.current(), OwnershipState::Lost(_)) {
+            self.lost.get_or_insert_with(|| ownership.path().into());
+        }
         // Any version: the path is unique, and whoever updates or revokes the owner's znode
         // must not fence the rightful owner.
-        let transaction = ownership.client().transaction();
-        Self {
-            ownership,
-            transaction: transaction.check(ownership.path(), None),
-        }
+        self.with(|transaction| transaction.check(ownership.path(), None))
     }
 
     fn with(self, add: impl FnOnce(Transaction<'o>) -> Transaction<'o>) -> Self {
@@ -90,12 +103,15 @@ impl<'o> GuardedTransaction<'o> {
     /// over. [`Error::Client`] for everything else, as [`Transaction::commit`]; after a
     /// connection loss the outcome may be unknown.
     pub fn commit(self) -> GuardedCommit {
-        let path = self.ownership.path().into();
-        let is_lost = matches!(self.ownership.current(), OwnershipState::Lost(_));
         GuardedCommit {
-            // Once it is lost the server need not be asked.
-            commit: (!is_lost).then(|| self.transaction.commit()),
-            path,
+            state: match self.lost {
+                // Once it is lost the server need not be asked.
+                Some(path) => State::Fenced(path),
+                None => State::Sent {
+                    commit: self.transaction.commit(),
+                    checks: self.checks,
+                },
+            },
         }
     }
 }
@@ -106,52 +122,46 @@ impl<'o> GuardedTransaction<'o> {
 #[derive(Debug)]
 #[must_use = "only awaiting tells whether it succeeded"]
 pub struct GuardedCommit {
-    commit: Option<Commit>,
-    path: Box<str>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Refused here: the znode that was.
+    Fenced(Box<str>),
+    Sent {
+        commit: Commit,
+        checks: usize,
+    },
 }
 
 impl Future for GuardedCommit {
     type Output = Result<Vec<OpResult>, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(commit) = &mut self.commit else {
-            return Poll::Ready(Err(fenced(&self.path)));
-        };
-        Pin::new(commit)
-            .poll(cx)
-            .map(|committed| own_results(committed, &self.path))
+        match &mut self.state {
+            State::Fenced(path) => Poll::Ready(Err(Error::Fenced { path: path.clone() })),
+            State::Sent { commit, checks } => Pin::new(commit)
+                .poll(cx)
+                .map(|committed| own_results(committed, *checks)),
+        }
     }
 }
 
-fn fenced(path: &str) -> Error {
-    Error::Fenced { path: path.into() }
-}
-
-/// The results without that of the opening check.
+/// The results without those of the opening checks.
 fn own_results(
     committed: Result<Vec<OpResult>, zk_client::Error>,
-    path: &str,
+    checks: usize,
 ) -> Result<Vec<OpResult>, Error> {
     match committed {
-        Ok(results) => Ok(results.into_iter().skip(1).collect()),
-        Err(zk_client::Error::Transaction {
-            index: 0,
-            code: ErrorCode::NoNode,
-            ..
-        }) => Err(fenced(path)),
-        // Refused for another reason, such as a missing permission: no word on who owns.
-        Err(zk_client::Error::Transaction {
-            index: 0,
-            code,
-            path,
-        }) => Err(Error::Client(zk_client::Error::Server { code, path })),
+        Ok(results) => Ok(results.into_iter().skip(checks).collect()),
         Err(zk_client::Error::Transaction { index, code, path }) => {
-            let index = index - 1;
-            Err(Error::Client(zk_client::Error::Transaction {
-                index,
-                code,
-                path,
-            }))
+            Err(match index.checked_sub(checks) {
+                Some(index) => Error::Client(zk_client::Error::Transaction { index, code, path }),
+                None if code == ErrorCode::NoNode => Error::Fenced { path },
+                // Refused for another reason, such as a missing permission: no word on who owns.
+                None => Error::Client(zk_client::Error::Server { code, path }),
+            })
         }
         Err(error) => Err(Error::Client(error)),
     }
@@ -164,17 +174,17 @@ mod tests {
     fn refused(index: usize, code: ErrorCode) -> Error {
         let path = "/x".into();
         let error = zk_client::Error::Transaction { index, code, path };
-        own_results(Err(error), "/lock/own").unwrap_err()
+        own_results(Err(error), 2).unwrap_err()
     }
 
     #[test]
     fn only_a_missing_owner_is_fenced() {
-        let fenced = Error::Fenced {
-            path: "/lock/own".into(),
-        };
+        let fenced = Error::Fenced { path: "/x".into() };
         assert_eq!(refused(0, ErrorCode::NoNode), fenced);
+        assert_eq!(refused(1, ErrorCode::NoNode), fenced);
+        assert!(!refused(2, ErrorCode::NoNode).is_ownership_over());
         assert!(matches!(
-            refused(0, ErrorCode::NoAuth),
+            refused(1, ErrorCode::NoAuth),
             Error::Client(zk_client::Error::Server {
                 code: ErrorCode::NoAuth,
                 ..
@@ -187,12 +197,12 @@ mod tests {
         assert!(matches!(
             refused(3, ErrorCode::BadVersion),
             Error::Client(zk_client::Error::Transaction {
-                index: 2,
+                index: 1,
                 code: ErrorCode::BadVersion,
                 ..
             })
         ));
-        let results = own_results(Ok(vec![OpResult::Check, OpResult::Delete]), "/l").unwrap();
+        let results = own_results(Ok(vec![OpResult::Check, OpResult::Delete]), 1).unwrap();
         assert_eq!(results, [OpResult::Delete]);
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct OwnZnode {
     client: Client,
     path: String,
     czxid: Zxid,
+    /// The czxid of the znode that took the place; its own but after a downgrade.
+    token: Zxid,
     epoch: Epoch,
     /// Around the create: the first of the answered writes a proof can count from.
     pub(crate) sent: Boot,
@@ -35,6 +37,7 @@ impl OwnZnode {
         Self {
             path,
             czxid: stat.czxid,
+            token: stat.czxid,
             epoch,
             sent,
             answered: client.env().boot_now(),
@@ -55,8 +58,24 @@ impl OwnZnode {
         self.czxid
     }
 
+    /// What the ownership's fencing token is made of.
+    pub(crate) const fn token(&self) -> Zxid {
+        self.token
+    }
+
+    /// It has taken over the place of a znode with this token.
+    pub(crate) fn with_token(mut self, token: Zxid) -> Self {
+        self.token = token;
+        self
+    }
+
     pub(crate) const fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// Something else has deleted it for certain, and is not to be repeated.
+    pub(crate) fn forget(mut self) {
+        self.is_gone = true;
     }
 
     /// Whether the session the znode belongs to is still the client's.

@@ -5,8 +5,15 @@
     reason = "what fails to unwrap has failed the test"
 )]
 
+mod counter;
+mod double_barrier;
+mod handover;
+mod invariants;
+mod read_write;
+mod semaphore;
 mod stalls;
 mod torture;
+mod watching;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,8 +10,8 @@ use zk_sim::Sim;
 
 use super::*;
 
-const HOSTS: [&str; 3] = ["ann", "bob", "eve"];
-const CHAOS: Duration = Duration::from_secs(180);
+pub(super) const HOSTS: [&str; 3] = ["ann", "bob", "eve"];
+pub(super) const CHAOS: Duration = Duration::from_secs(180);
 const COUNTER: &str = "/counter";
 
 /// What the workers did.
@@ -79,7 +79,7 @@ fn start(sim: &Sim, host: &str, client: Client, shared: &Shared) {
 }
 
 /// One fault on one host, over before the next.
-async fn strike(sim: &Sim, env: &Arc<dyn Env>, rng: &mut EnvRng) {
+pub(super) async fn strike(sim: &Sim, env: &Arc<dyn Env>, rng: &mut EnvRng) {
     let host = HOSTS[rng.below(HOSTS.len() as u64) as usize];
     let short = Duration::from_millis(rng.below(2_000));
     let long = SESSION_TIMEOUT + short;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use zk_env::{TaskHandle, sleep_until};
 
 use super::latch::LeaderLatch;
 use crate::error::Error;
 use crate::guard::Guard;
-use crate::ownership::Ownership;
+use crate::ownership::{FencingToken, Ownership};
 
 /// Before it stands again after an attempt that failed.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -42,6 +42,8 @@ pub struct Candidate {
     latch: LeaderLatch,
     leadership: Arc<watch::Sender<Leadership>>,
     close: Option<oneshot::Sender<oneshot::Sender<Result<(), Error>>>>,
+    /// Terms to end; one at a time.
+    resign: mpsc::Sender<FencingToken>,
     task: TaskHandle,
 }
 
@@ -49,12 +51,15 @@ impl Candidate {
     pub(super) fn start(latch: LeaderLatch) -> Self {
         let leadership = Arc::new(watch::Sender::new(Leadership::Waiting));
         let (close, closing) = oneshot::channel();
-        let task = stand(latch.clone(), Arc::clone(&leadership), closing);
+        let (resign, resigning) = mpsc::channel(1);
+        let orders = Orders { closing, resigning };
+        let task = stand(latch.clone(), Arc::clone(&leadership), orders);
         let env = latch.client().env();
         Self {
             task: env.spawn("zk-recipes-candidate", Box::pin(task)),
             leadership,
             close: Some(close),
+            resign,
             latch,
         }
     }
@@ -67,6 +72,35 @@ impl Candidate {
     /// The election.
     pub const fn latch(&self) -> &LeaderLatch {
         &self.latch
+    }
+
+    /// Hands leadership over, as [`LeaderLatch::hand_over`] does, and stands again at the end
+    /// of the line. Returns when it leads no more.
+    ///
+    /// # Errors
+    ///
+    /// As [`LeaderLatch::make_way`]; `HandoverRefused` also while it does not lead. The leadership
+    /// goes on then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future takes the request back, unless the way was clear already.
+    pub async fn hand_over(&self, to: &str, within: Duration) -> Result<(), Error> {
+        let leadership = match &*self.leadership.borrow() {
+            Leadership::Leading(ownership) => ownership.clone(),
+            Leadership::Waiting | Leadership::Closed(_) => {
+                return Err(Error::HandoverRefused {
+                    to: to.into(),
+                    reason: "this participant does not lead",
+                });
+            }
+        };
+        self.latch.make_way(&leadership, to, within).await?;
+        // A task that is gone has resigned.
+        if self.resign.send(leadership.fencing_token()).await.is_ok() {
+            leadership.lost().await;
+        }
+        Ok(())
     }
 
     /// Gives up the place in line, or resigns, and waits until that is proven.
@@ -116,22 +150,24 @@ impl Drop for Candidate {
 }
 
 /// Stands again and again.
-async fn stand(
-    latch: LeaderLatch,
-    leadership: Arc<watch::Sender<Leadership>>,
-    mut closing: oneshot::Receiver<oneshot::Sender<Result<(), Error>>>,
-) {
+async fn stand(latch: LeaderLatch, leadership: Arc<watch::Sender<Leadership>>, mut orders: Orders) {
     loop {
         let campaign = tokio::select! {
             biased;
-            closed = &mut closing => return done(closed, Ok(())),
+            closed = &mut orders.closing => return done(closed, Ok(())),
             campaign = latch.campaign() => campaign,
         };
         let error = match campaign {
             Ok(guard) => {
                 leadership.send_replace(Leadership::Leading(guard.ownership()));
-                if let Some(closed) = reign(&guard, &mut closing).await {
-                    return done(closed, guard.release().await);
+                match reign(&guard, &mut orders).await {
+                    End::Closed(closed) => return done(closed, guard.release().await),
+                    End::Resigned => {
+                        if let Err(error) = guard.release().await {
+                            tracing::debug!(path = latch.path(), %error, "not resigned");
+                        }
+                    }
+                    End::Lost => {}
                 }
                 leadership.send_replace(Leadership::Waiting);
                 continue;
@@ -151,15 +187,30 @@ async fn stand(
 
 type Closed = Result<oneshot::Sender<Result<(), Error>>, oneshot::error::RecvError>;
 
-/// Until it is lost: `None`, or closed.
-async fn reign(
-    guard: &Guard,
-    closing: &mut oneshot::Receiver<oneshot::Sender<Result<(), Error>>>,
-) -> Option<Closed> {
-    tokio::select! {
-        biased;
-        closed = closing => Some(closed),
-        _ = guard.lost() => None,
+/// What the task is told.
+struct Orders {
+    closing: oneshot::Receiver<oneshot::Sender<Result<(), Error>>>,
+    resigning: mpsc::Receiver<FencingToken>,
+}
+
+/// How a term ends.
+enum End {
+    Lost,
+    Resigned,
+    Closed(Closed),
+}
+
+async fn reign(guard: &Guard, orders: &mut Orders) -> End {
+    loop {
+        tokio::select! {
+            biased;
+            closed = &mut orders.closing => return End::Closed(closed),
+            _ = guard.lost() => return End::Lost,
+            // What was meant for a term that had ended by itself is too late.
+            Some(token) = orders.resigning.recv() => if token == guard.fencing_token() {
+                return End::Resigned;
+            },
+        }
     }
 }
 

@@ -11,22 +11,19 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use zk_client::{Acl, Client, ErrorCode, RetryPolicy};
-use zk_proto::path;
+use zk_client::{Acl, Client};
 
 use super::candidate::Candidate;
-use crate::contender::{Contender, Entry};
-use crate::deadline::Deadline;
+use super::election::{Election, Participant};
+use crate::contender::Entry;
 use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::guard::Guard;
 use crate::layout::{Layout, Role};
+use crate::ownership::Ownership;
 use crate::parents;
 use crate::proof::Proof;
 use crate::scope::{Ended, Policy, Term};
-
-/// Attempts of a read that tells who takes part.
-const READ_ATTEMPTS: u32 = 10;
 
 /// An election in which the first to come leads until it resigns, its session expires, or
 /// its znode is deleted; Curator's `LeaderLatch` on the wire.
@@ -43,6 +40,7 @@ const READ_ATTEMPTS: u32 = 10;
 /// | connection lost while leading | `InDoubt`; the work goes on or not as the policy says |
 /// | session expired while waiting | `Error::EpochEnded`; `start` stands again |
 /// | session expired while leading | `Lost(EpochEnded)`; the next in line leads |
+/// | planned handover | to a named participant, see [`hand_over`](Self::hand_over) |
 /// | cancelled, or a lost reply | no znode stays behind |
 /// | token | the czxid of the own znode; rises with every term |
 ///
@@ -59,24 +57,7 @@ const READ_ATTEMPTS: u32 = 10;
 /// ```
 #[derive(Clone, Debug)]
 pub struct LeaderLatch {
-    client: Client,
-    path: String,
-    id: String,
-    entry: Entry,
-    deadline: Option<Duration>,
-    policy: Policy,
-    proof: Option<Proof>,
-}
-
-/// Somebody who takes part in an election.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Participant {
-    /// As it calls itself; not necessarily unique.
-    pub id: String,
-    /// Its znode.
-    pub path: String,
-    /// Whether its turn had come when the children were read.
-    pub is_leader: bool,
+    election: Election,
 }
 
 impl LeaderLatch {
@@ -98,16 +79,13 @@ impl LeaderLatch {
     ///
     /// # Errors
     ///
-    /// As [`Contender::acquire`].
+    /// As [`Contender::acquire`](crate::Contender::acquire).
     ///
     /// # Cancel safety
     ///
     /// Dropping the future gives up the place in line; no znode stays behind.
     pub async fn campaign(&self) -> Result<Guard, Error> {
-        let deadline = Deadline::optional(&self.client, self.deadline);
-        let contender = Contender::acquire(&self.client, &self.path, &self.entry, deadline).await?;
-        tracing::info!(path = contender.path(), id = self.id, "leading");
-        Ok(contender.own(self.proof))
+        self.election.campaign().await
     }
 
     /// Stands for election, runs `work` for one term as far as the builder's policy allows, and
@@ -121,13 +99,76 @@ impl LeaderLatch {
     ///
     /// Dropping the future drops the work and resigns.
     pub async fn lead<T>(&self, work: impl AsyncFnOnce(Term) -> T) -> Result<Ended<T>, Error> {
-        let guard = self.campaign().await?;
-        Ok(guard.run(self.policy, work).await)
+        self.election.lead(work).await
     }
 
     /// Stands for election in the background until it is closed, in each session anew.
     pub fn start(&self) -> Candidate {
         Candidate::start(self.clone())
+    }
+
+    /// Hands leadership over to the first participant in line that calls itself `to`: those
+    /// ahead of it go to the end of the line, by new znodes so that tokens still rise, and then
+    /// this leader leaves. Nobody leads for as long as one notification takes, never for a
+    /// session timeout.
+    ///
+    /// Meanwhile the leader's znode holds the request below its id, where other libraries that
+    /// ask who leads see it.
+    ///
+    /// # Errors
+    ///
+    /// With the leadership, which goes on: `HandoverRefused` if nobody of that name is in
+    /// line, or if somebody ahead of it has not made way `within` the time, as participants of
+    /// other libraries never do. Those that have stay behind it.
+    ///
+    /// With the guard of a leadership that has ended: `Lost`. As [`Guard::release`], with no
+    /// guard, once the way was clear.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the guard: the leader resigns, to whoever is next then.
+    pub async fn hand_over(
+        &self,
+        guard: Guard,
+        to: &str,
+        within: Duration,
+    ) -> Result<(), (Option<Guard>, Error)> {
+        match self.make_way(&guard, to, within).await {
+            Ok(_) => guard.release().await.map_err(|error| (None, error)),
+            Err(error) => Err((Some(guard), error)),
+        }
+    }
+
+    /// The first half of [`hand_over`](Self::hand_over), for work in a term: has that
+    /// participant next in line. The work that then returns hands over to it.
+    ///
+    /// ```no_run
+    /// # async fn shut_down() {}
+    /// # async fn example(latch: zk_recipes::LeaderLatch) -> Result<(), zk_recipes::Error> {
+    /// use std::time::Duration;
+    /// let ended = latch.lead(async |term| {
+    ///     let next = latch.make_way(&term, "host-9", Duration::from_secs(5)).await;
+    ///     shut_down().await;
+    ///     next
+    /// });
+    /// println!("{:?}", ended.await?);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As `hand_over`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future takes the request back; who has made way by then stays behind.
+    pub async fn make_way(
+        &self,
+        leadership: &Ownership,
+        to: &str,
+        within: Duration,
+    ) -> Result<Participant, Error> {
+        self.election.make_way(leadership, to, within).await
     }
 
     /// Who takes part, in line, the leader first. Somebody may come or go while it is read.
@@ -137,26 +178,7 @@ impl LeaderLatch {
     /// The server's verdict, or the connection is lost for too long. A path without an
     /// election has no participants.
     pub async fn participants(&self) -> Result<Vec<Participant>, Error> {
-        let idempotent = self.client.retrying(RetryPolicy::new(READ_ATTEMPTS));
-        let children = idempotent.run(|client| client.get_children(&self.path, None));
-        let children = match children.await {
-            Err(error) if error.code() == Some(ErrorCode::NoNode) => return Ok(Vec::new()),
-            children => children?,
-        };
-        let mut participants = Vec::new();
-        for place in self.entry.layout.contenders(&children) {
-            let path = path::join(&self.path, place.name);
-            match idempotent.run(|client| client.get_data(&path, None)).await {
-                Ok((id, _)) => participants.push(Participant {
-                    id: String::from_utf8_lossy(&id).into_owned(),
-                    is_leader: participants.is_empty(),
-                    path,
-                }),
-                Err(error) if error.code() == Some(ErrorCode::NoNode) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(participants)
+        self.election.participants().await
     }
 
     /// Who leads, if anybody takes part.
@@ -170,16 +192,16 @@ impl LeaderLatch {
 
     /// What this participant calls itself.
     pub fn id(&self) -> &str {
-        &self.id
+        &self.election.id
     }
 
     /// The election's znode, the parent of the participants.
     pub fn path(&self) -> &str {
-        &self.path
+        &self.election.path
     }
 
     pub(super) const fn client(&self) -> &Client {
-        &self.client
+        &self.election.client
     }
 }
 
@@ -245,7 +267,7 @@ impl LeaderLatchBuilder {
         parents::check(&self.path)?;
         let layout = Layout::new(self.dialect, Role::Latch)?;
         let data = Bytes::copy_from_slice(self.id.as_bytes());
-        Ok(LeaderLatch {
+        let election = Election {
             entry: Entry {
                 layout,
                 data,
@@ -257,6 +279,7 @@ impl LeaderLatchBuilder {
             deadline: self.deadline,
             policy: self.policy,
             proof: self.proof,
-        })
+        };
+        Ok(LeaderLatch { election })
     }
 }

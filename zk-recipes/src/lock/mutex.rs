@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use zk_client::{Acl, Client, DEFAULT_OPERATION_DEADLINE};
 
+use super::revocation::revoke_owners;
 use crate::contender::{Contender, Entry};
 use crate::deadline::Deadline;
 use crate::dialect::Dialect;
@@ -103,7 +104,7 @@ impl Mutex {
             .await
     }
 
-    async fn acquire_until(&self, deadline: Deadline) -> Result<Guard, Error> {
+    pub(super) async fn acquire_until(&self, deadline: Deadline) -> Result<Guard, Error> {
         let entry = self.entry.as_ref().map_err(Clone::clone)?;
         let contender = Contender::acquire(&self.client, &self.path, entry, deadline).await?;
         Ok(contender.own(self.proof))
@@ -158,9 +159,35 @@ impl Mutex {
         Ok(guard.run(policy, work).await)
     }
 
+    /// Asks whoever owns the lock to release it, see [`Ownership::revoked`]. Gives the number of
+    /// those who were asked: 0 if nobody owns it.
+    ///
+    /// # Errors
+    ///
+    /// As [`revoke`](super::revoke), and whatever reading the contenders is refused for.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the owner asked or not.
+    ///
+    /// [`Ownership::revoked`]: crate::Ownership::revoked
+    pub async fn revoke(&self) -> Result<usize, Error> {
+        let entry = self.entry.as_ref().map_err(Clone::clone)?;
+        revoke_owners(&self.client, &self.path, &entry.layout).await
+    }
+
     /// The lock's znode, the parent of the contenders.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    pub(super) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// How long to wait, by the builder.
+    pub(super) const fn deadline(&self) -> Option<Duration> {
+        self.deadline
     }
 }
 

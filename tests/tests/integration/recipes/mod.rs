@@ -1,12 +1,26 @@
 //! Recipes: what contenders, guards and scopes promise, with real servers and real faults.
 
+mod barrier;
 mod cancel;
+mod config;
+mod counter;
 mod dialects;
+mod double_barrier;
 mod faults;
+mod group;
 mod guard;
+mod handover;
 mod latch;
+mod multi;
 mod mutex;
+mod queue;
+mod read_write;
+mod reentrant;
+mod revocation;
 mod scope;
+mod selector;
+mod semaphore;
+mod watch;
 
 use zk_client::Client;
 use zk_recipes::{Guard, Mutex, Ownership, OwnershipState, Why};

@@ -1,0 +1,81 @@
+//! What latch and selector have in common: a line of candidates, the first of which leads.
+
+use std::time::Duration;
+
+use zk_client::{Client, ErrorCode, RetryPolicy};
+use zk_proto::path;
+
+use super::handover;
+use crate::contender::{Contender, Entry};
+use crate::deadline::Deadline;
+use crate::error::Error;
+use crate::guard::Guard;
+use crate::proof::Proof;
+use crate::scope::{Ended, Policy, Term};
+
+/// Attempts of a read that tells who takes part.
+const READ_ATTEMPTS: u32 = 10;
+
+/// Somebody who takes part in an election.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Participant {
+    /// As it calls itself; not necessarily unique.
+    pub id: String,
+    /// Its znode.
+    pub path: String,
+    /// Whether its turn had come when the children were read.
+    pub is_leader: bool,
+}
+
+/// One participant's side of an election.
+#[derive(Clone, Debug)]
+pub(super) struct Election {
+    pub(super) client: Client,
+    pub(super) path: String,
+    pub(super) id: String,
+    pub(super) entry: Entry,
+    pub(super) deadline: Option<Duration>,
+    pub(super) policy: Policy,
+    pub(super) proof: Option<Proof>,
+}
+
+impl Election {
+    pub(super) async fn campaign(&self) -> Result<Guard, Error> {
+        let deadline = Deadline::optional(&self.client, self.deadline);
+        let contender = Contender::acquire(&self.client, &self.path, &self.entry, deadline).await?;
+        tracing::info!(path = contender.path(), id = self.id, "leading");
+        Ok(contender.own(self.proof))
+    }
+
+    pub(super) async fn lead<T>(
+        &self,
+        work: impl AsyncFnOnce(Term) -> T,
+    ) -> Result<Ended<T>, Error> {
+        let guard = self.campaign().await?;
+        Ok(guard.run(self.policy, work).await)
+    }
+
+    /// Who takes part, in line.
+    pub(super) async fn participants(&self) -> Result<Vec<Participant>, Error> {
+        let idempotent = self.client.retrying(RetryPolicy::new(READ_ATTEMPTS));
+        let children = idempotent.run(|client| client.get_children(&self.path, None));
+        let children = match children.await {
+            Err(error) if error.code() == Some(ErrorCode::NoNode) => return Ok(Vec::new()),
+            children => children?,
+        };
+        let mut participants = Vec::new();
+        for place in self.entry.layout.contenders(&children) {
+            let path = path::join(&self.path, place.name);
+            match idempotent.run(|client| client.get_data(&path, None)).await {
+                Ok((data, _)) => participants.push(Participant {
+                    id: String::from_utf8_lossy(handover::id_of(&data)).into_owned(),
+                    is_leader: participants.is_empty(),
+                    path,
+                }),
+                Err(error) if error.code() == Some(ErrorCode::NoNode) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(participants)
+    }
+}
