@@ -1,13 +1,11 @@
-//! A deterministic simulator: many hosts in one thread, with a network, clocks,
-//! tasks and disks of their own, in which ZooKeeper clients and servers run
-//! unchanged, and faults strike from a seed.
+#![doc = include_str!("../README.md")]
 #![expect(
     clippy::disallowed_methods,
     reason = "the simulator is the outside world"
 )]
 
-pub mod checkers;
 pub mod catalogue;
+pub mod checkers;
 mod clock;
 mod disk;
 mod dns;

@@ -31,7 +31,6 @@ impl Side {
     }
 }
 
-
 /// Something that happened.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "fields are what the variant's line says")]

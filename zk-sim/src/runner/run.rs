@@ -309,7 +309,9 @@ fn draw_failpoints(seed: u64) -> Failpoints {
 /// A quarter of the seeds with connections so narrow that requests wait for room.
 fn draw_window(seed: u64) -> Option<usize> {
     const NARROW: usize = 1_500;
-    derive(seed, &["window"]).is_multiple_of(4).then_some(NARROW)
+    derive(seed, &["window"])
+        .is_multiple_of(4)
+        .then_some(NARROW)
 }
 
 /// Half of the seeds without.
