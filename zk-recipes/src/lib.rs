@@ -34,6 +34,32 @@
 //! - **No herd.** One contender wakes per release.
 //! - **Epochs.** What belongs to a session that has expired says so, and never acts in the next.
 //!
+//! # The recipes
+//!
+//! `S` is the ten-digit sequence, `U` a UUID; layouts are Curator's unless a dialect says otherwise. *In doubt* is the guard's
+//! state: what runs in a scope is dropped as its policy says. *Reaped* is a znode that the client deletes once it can.
+//!
+//! | recipe | znodes | who wins | fairness | on suspension | on expiry | on cancel | on a lost reply | token |
+//! |---|---|---|---|---|---|---|---|---|
+//! | [`Mutex`] | `<path>/_c_U-lock-S`, ephemeral | lowest sequence | order of arrival | in doubt, then held again if proven | lost | reaped | found again by its UUID | czxid |
+//! | [`ReentrantMutex`] | as `Mutex` | lowest sequence; the owner value enters again | order of arrival between owners | as `Mutex` | every hold is lost | reaped | as `Mutex` | that of the first hold |
+//! | [`ReadWriteLock`] | `_c_U-__READ__S`, `_c_U-__WRIT__S` | readers without a writer ahead; the writer that is first | order of arrival | as `Mutex` | lost | reaped | as `Mutex`; a downgrade is looked up | czxid; a downgraded reader keeps the writer's |
+//! | [`Semaphore`] | `<path>/locks/_c_U-lock-S`, `<path>/leases/_c_U-lease-S` | fewer than the size ahead | order of arrival, through the inner lock | as `Mutex` | lost | both reaped | as `Mutex` | czxid, distinct |
+//! | [`MultiLock`] | as `Mutex`, one per path | all, in the order of the paths | order of arrival on each path | in doubt with any of them | lost with any of them | all reaped | as `Mutex` | one per path |
+//! | [`LeaderLatch`] | `<path>/_c_U-latch-S` with the id | lowest sequence | order of arrival, but for a planned handover | in doubt; the term's work is dropped by policy | the term is lost | reaped | as `Mutex` | czxid |
+//! | [`LeaderSelector`] | `<path>/_c_U-lock-S` with the id | lowest sequence | order of arrival; each term queues anew | as `LeaderLatch` | as `LeaderLatch` | reaped | as `Mutex` | czxid |
+//! | [`Barrier`] | `<path>`, persistent | whoever sets or removes it | all pass at once | waits on | waits on in the next session | nothing is left | it is read again | none: no ownership |
+//! | [`DoubleBarrier`] | `<path>/U`, `<path>/ready` | the member that completes the party | all enter and leave together | waits on | the member is out, with an error | reaped | found again by its name | none: no ownership |
+//! | [`AtomicLong`], [`CasCell`], [`CachedLong`] | `<path>`, persistent | the write whose version fits | none: whoever is faster | calls wait for their deadline | goes on in the next session | applied or not | unknown, or resolved with `exactly_once` | none: fixed path |
+//! | [`SharedCount`], [`SharedValue`] | `<path>`, persistent | the write whose version fits | none: whoever is faster | the value is the last one seen | goes on in the next session | applied or not | unknown | none: fixed path |
+//! | [`Subscription`], [`Cache`] | none of their own | everybody sees everything | each at its own pace, coalesced | the last state, marked | catches up in the next session | nothing is left | it is read again | none: no ownership |
+//! | [`ConfigWatch`] | `<path>`, persistent | the newest good document | none: whoever is faster | the last good document, with its age | catches up in the next session | nothing is left | of an update: unknown, or seen by reading | none: fixed path |
+//! | [`GroupMembership`] | `<path>/<id>`, ephemeral | each member its own id | none needed | members as last seen | joins again | reaped | seen by reading | none: fixed path |
+//! | [`PersistentNode`], [`PersistentTtlNode`] | `<path>` | the newest owner of equal data | none needed | kept by the server until it expires the session | made again | reaped | seen by reading | none: fixed path |
+//! | [`SimpleQueue`] | `<path>/qn-S`, persistent | whoever deletes the first | elements in order; takers race | waits on | waits on in the next session | taken or not | of a take: unknown, at most once | none: no ownership |
+//!
+//! Each type says more, and where other languages' clients may share its path.
+//!
 //! # How to write a recipe
 //!
 //! A recipe for exclusive or shared ownership is a [`Layout`], an [`Entry`], and three calls:
