@@ -106,7 +106,7 @@ pub(super) struct Disturbance {
 }
 
 impl Run {
-    /// A run without workloads and faults: five simulated seconds to warm up, fifty-three
+    /// A run without workloads and faults: five simulated seconds to warm up, fifty-two
     /// of chaos, and a minute within which everybody must make progress again.
     pub fn new(seed: u64) -> Self {
         Self {
@@ -117,7 +117,7 @@ impl Run {
             invariants: Vec::new(),
             lengths: Lengths {
                 warm_up: Duration::from_secs(5),
-                chaos: Duration::from_secs(53),
+                chaos: Duration::from_secs(52),
                 until: None,
                 liveness: Duration::from_secs(60),
             },
