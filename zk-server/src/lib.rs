@@ -45,6 +45,12 @@ mod net;
 #[doc(hidden)]
 pub mod observe;
 mod pipeline;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the assembly of an ensemble will use it"
+)]
+mod quorum;
 mod server;
 mod session;
 mod standalone;

@@ -1,0 +1,5 @@
+//! What servers of an ensemble say to one another.
+
+mod server_id;
+
+pub(crate) use server_id::ServerId;
