@@ -22,7 +22,8 @@
 //! - A quota's usage that a client has overwritten with nonsense starts anew, and
 //!   limits end with a znode below `/zookeeper/quota` only. Apache dies of the one and
 //!   confuses paths in the other case.
-//! - The reaper never deletes what has become a plain znode meanwhile. Ages of TTL
+//! - The reaper never deletes what has become a plain znode meanwhile, nor a TTL znode
+//!   that was written to after it had been chosen. Ages of TTL
 //!   znodes and containers do not follow a wall clock that is set; they count from
 //!   the reaper's first look, so that a TTL can take one more check interval.
 //! - A watch on a null path is accepted and is none.

@@ -1,6 +1,7 @@
 //! The reaper of containers and TTL znodes (Apache's `ContainerManager`): finds
-//! candidates now and then, and hands them out one by one at a modest pace. Whether
-//! a candidate may still go is for its transaction to say.
+//! candidates now and then, and hands them out one by one at a modest pace, if they are
+//! still to go. Apache does not look again, and takes a TTL znode that somebody has
+//! written to between its choice and its end.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -80,9 +81,20 @@ impl ContainerManager {
         if self.next_delete > now {
             return None;
         }
-        let candidate = self.candidates.pop_front()?;
-        self.next_delete = now + self.min_interval;
-        Some(candidate)
+        while let Some(path) = self.candidates.pop_front() {
+            if self.is_still_due(&path, now, tree) {
+                self.next_delete = now + self.min_interval;
+                return Some(path);
+            }
+        }
+        None
+    }
+
+    fn is_still_due(&self, path: &str, now: Mono, tree: &DataTree) -> bool {
+        let (Some(node), Some(idle)) = (tree.node(path), self.idle.get(path)) else {
+            return false;
+        };
+        idle.mzxid == node.stat.mzxid && self.is_candidate(node, now.since(idle.since))
     }
 
     fn find(&mut self, now: Mono, tree: &DataTree) -> VecDeque<Arc<str>> {

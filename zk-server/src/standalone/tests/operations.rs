@@ -264,6 +264,29 @@ fn a_change_of_data_keeps_a_ttl_znode_alive() {
     assert_eq!(s.exists(&c, "/ttl", false), Err(ErrorCode::NoNode));
 }
 
+/// Apache deletes it all the same (found by zk-sim, seed 588 with 53 s of faults).
+#[test]
+fn a_change_of_data_saves_a_ttl_znode_that_was_to_go() {
+    let mut s = Fixture::with(
+        config()
+            .container_check_interval(Duration::from_secs(1))
+            .container_max_per_minute(120),
+    );
+    let c = s.client();
+    for path in ["/1", "/2", "/3"] {
+        s.call(&c, OpCode::CreateTtl, &create_ttl(path, 5, 1500));
+    }
+    // Seen after 1 s, due after 3 s, and then one every half second.
+    s.advance(Duration::from_millis(3100));
+    assert_eq!(s.exists(&c, "/1", false), Err(ErrorCode::NoNode));
+    assert_eq!(s.set_data(&c, "/2", b"again", -1).err, ErrorCode::Ok);
+    s.advance(Duration::from_millis(500));
+    assert_eq!(s.exists(&c, "/3", false), Err(ErrorCode::NoNode));
+    assert!(s.exists(&c, "/2", false).is_ok(), "changed before its turn");
+    s.advance(Duration::from_secs(3));
+    assert_eq!(s.exists(&c, "/2", false), Err(ErrorCode::NoNode));
+}
+
 #[test]
 fn sync_echoes_anything_and_who_am_i_tells_all() {
     let mut s = Fixture::new();
