@@ -57,6 +57,13 @@ pub enum Observation<'o> {
         side: Side,
         len: usize,
     },
+    /// The other end has taken this many of the bytes written by `side`: what had arrived
+    /// when a reset came, it never saw.
+    Read {
+        connection: ConnectionId,
+        side: Side,
+        len: usize,
+    },
     /// A byte written by `side` was changed on its way: the one at this offset of all
     /// that it wrote, which `Wrote` has told as it was, arrives as `becomes`.
     Garbled {

@@ -101,6 +101,11 @@ impl Tapes {
                 side,
                 len,
             } => self.with(connection, side, |stream| stream.arrived(at, len)),
+            Observation::Read {
+                connection,
+                side,
+                len,
+            } => self.with(connection, side, |stream| stream.read(len)),
             Observation::Garbled {
                 connection,
                 side,

@@ -27,6 +27,11 @@ impl World {
             let is_heard = !self.is_held(id, side);
             let writer = self.connection(id).read_by(side).make_room(len, is_heard);
             self.wakes.add(writer);
+            self.tell(&Observation::Read {
+                connection: id,
+                side: side.peer(),
+                len,
+            });
             return Poll::Ready(Ok(()));
         }
         match direction.end {

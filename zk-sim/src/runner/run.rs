@@ -117,7 +117,7 @@ impl Run {
             invariants: Vec::new(),
             lengths: Lengths {
                 warm_up: Duration::from_secs(5),
-                chaos: Duration::from_secs(52),
+                chaos: Duration::from_secs(53),
                 until: None,
                 liveness: Duration::from_secs(60),
             },

@@ -21,6 +21,8 @@ struct Arrived {
     frame: usize,
     zxid: Option<Zxid>,
     event: OnWire,
+    /// Whether the client has taken it from the connection before that broke.
+    is_read: bool,
 }
 
 /// Which of its client's events a watcher has handed out.
@@ -123,10 +125,11 @@ fn arrived(lines: &[Line<'_>], owners: &Owners) -> Arrivals {
         if !line.wire.replies.garbled.is_empty() || !owners.is_known(client) {
             garbled.push(client);
         }
-        let frames = line.wire.replies.arrived.iter().enumerate();
+        let replies = &line.wire.replies;
+        let frames = replies.arrived.iter().enumerate();
         let events = frames.skip(1).filter_map(|(index, frame)| {
-            let place = (at, index);
-            Arrived::new(line.session, place, frame)
+            let is_read = frame.end <= replies.read_len;
+            Arrived::new(line.session, (at, index), frame, is_read)
         });
         arrived.entry(client).or_default().add(at, events);
     }
@@ -162,7 +165,12 @@ impl Events {
 }
 
 impl Arrived {
-    fn new(session: SessionId, (line, index): (usize, usize), frame: &Frame) -> Option<Self> {
+    fn new(
+        session: SessionId,
+        (line, index): (usize, usize),
+        frame: &Frame,
+        is_read: bool,
+    ) -> Option<Self> {
         let mut reader = Reader::new(&frame.payload);
         let header = ReplyHeader::decode(&mut reader).ok()?;
         let is_event = header.xid == Xid::NOTIFICATION;
@@ -173,6 +181,7 @@ impl Arrived {
             frame: index,
             zxid: Some(header.zxid).filter(|zxid| *zxid > Zxid::ZERO),
             event: is_event.then(|| OnWire::decode(&reader.rest())).flatten()?,
+            is_read,
         })
     }
 

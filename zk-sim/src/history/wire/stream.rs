@@ -39,10 +39,12 @@ pub struct Stream {
     pub rest: Bytes,
     /// The whole frames, as they arrived: the first of the written ones, unless a
     /// byte was changed on its way. That they arrived does not say that they were
-    /// read.
+    /// [read](Self::read_len).
     pub arrived: Vec<Frame>,
     /// How many bytes arrived.
     pub arrived_len: u64,
+    /// How many of these the other end has taken. A reset takes the rest away.
+    pub read_len: u64,
     /// Where bytes were changed on their way.
     pub garbled: Vec<u64>,
     /// Whether the writer has stopped.
@@ -85,6 +87,7 @@ pub(super) struct Tape {
     decoder: Decoder,
     /// When how many bytes in all had arrived.
     arrivals: Vec<(At, u64)>,
+    read_len: u64,
     /// Offsets, and what was found there; in order of the offset.
     garbled: Vec<(u64, u8)>,
     closed: Option<Closing>,
@@ -101,6 +104,10 @@ impl Tape {
             Some((then, so_far)) if *then == at => *so_far = total,
             Some(_) | None => self.arrivals.push((at, total)),
         }
+    }
+
+    pub(super) fn read(&mut self, len: usize) {
+        self.read_len += len as u64;
     }
 
     pub(super) fn garbled(&mut self, offset: u64, becomes: u8) {
@@ -124,6 +131,7 @@ impl Tape {
             arrived: self.arrived_frames(&written),
             written,
             arrived_len: self.arrived_len(),
+            read_len: self.read_len,
             garbled: self.garbled.iter().map(|(offset, _)| *offset).collect(),
             closed: self.closed,
         }

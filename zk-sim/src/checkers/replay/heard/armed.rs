@@ -152,7 +152,7 @@ impl<'h> Armed<'h> {
             }
         };
         match left_out.map(|index| &events.all[index]) {
-            Some(event) if event.zxid.is_some() => Err(self.describe(event)),
+            Some(event) if event.zxid.is_some() && event.is_read => Err(self.describe(event)),
             Some(_) | None => Ok(()),
         }
     }
