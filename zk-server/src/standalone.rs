@@ -10,6 +10,15 @@
 //! Small requests can have large answers: drain before
 //! [`Standalone::queued_bytes`] gets too high.
 //!
+//! # Commits
+//!
+//! As it is made, the machine applies every transaction at once. One that
+//! [defers commits](Standalone::defer_commits) hands them out by
+//! [`poll_txn`](Standalone::poll_txn) and applies them when it hears
+//! [`handle_committed`](Standalone::handle_committed): there a log comes in between, and
+//! nothing is answered or seen before it is durable. Meanwhile a session's reads wait
+//! behind its own writes; pings and other sessions do not.
+//!
 //! # Where it differs from Apache 3.9.5 on purpose
 //!
 //! - What Apache lets into its log and then stumbles over is refused with
@@ -32,6 +41,7 @@
 //! - Bounds where Apache has none: the identities of a connection, the entries that
 //!   `auth` expands to, the bytes that a multiRead answers.
 
+mod commit;
 mod inspect;
 mod requests;
 #[cfg(test)]
@@ -43,16 +53,20 @@ use bytes::Bytes;
 use tracing::{debug, info};
 use zk_env::{Mono, Probe};
 use zk_proto::record::ConnectRequest;
-use zk_proto::{ErrorCode, OpCode, SessionId, Xid, Zxid};
+use zk_proto::{OpCode, SessionId, Xid};
 
 use crate::auth::Schemes;
 use crate::config::ServerConfig;
 use crate::conn::{Connections, Received, Request};
 use crate::observe::TransactionObserver;
-use crate::pipeline::{Applied, ContainerManager, Prep, Requester, World, apply, last_op};
+use crate::pipeline::{
+    Asker, ContainerManager, Opening, Prep, Requester, Waiting, WaitingRequests, World,
+};
 use crate::session::{SessionIds, Sessions, password};
 use crate::tree::{DataTree, SeededState, Watches};
-use crate::txn::{Txn, TxnBody};
+use crate::txn::TxnBody;
+
+use commit::{InFlight, Proposal};
 
 pub(crate) use crate::conn::{ConnId, ConnInfo, Output};
 pub(crate) use crate::session::SessionInfo;
@@ -71,6 +85,11 @@ pub(crate) struct Standalone {
     prep: Prep,
     connections: Connections,
     containers: ContainerManager,
+    /// Transactions that have been made and not been committed, in order.
+    in_flight: InFlight,
+    waiting: WaitingRequests,
+    /// Of one session.
+    waiting_limit: usize,
     min_timeout_ms: i32,
     max_timeout_ms: i32,
     multi_read_limit: usize,
@@ -92,6 +111,9 @@ impl Standalone {
             session_ids: SessionIds::new(SERVER_ID, id_origin(wall_ms, seed)),
             connections: Connections::new(Schemes::new(config)),
             containers: ContainerManager::new(config, now),
+            in_flight: InFlight::default(),
+            waiting: WaitingRequests::default(),
+            waiting_limit: config.global_outstanding_limit as usize,
             min_timeout_ms: millis(config.min_session_timeout),
             max_timeout_ms: millis(config.max_session_timeout),
             multi_read_limit: config.outbox_limit_bytes,
@@ -116,6 +138,7 @@ impl Standalone {
 
     /// A whole frame's payload has arrived: the first one of a connection is its
     /// ConnectRequest. Frames of a connection that is closing, or unknown, are ignored.
+    /// Not to be called unless the connection [wants frames](Self::wants_frames).
     pub(crate) fn handle_frame(&mut self, conn: ConnId, frame: &Bytes, now: Mono, wall_ms: i64) {
         let Some((connection, schemes)) = self.connections.get_mut(conn) else {
             return;
@@ -125,7 +148,7 @@ impl Standalone {
         }
         match connection.handle_frame(frame, schemes) {
             Received::Connect(request) => self.connect(conn, &request, now, wall_ms),
-            Received::Request(request) => self.request(conn, request, now, wall_ms),
+            Received::Request(request) => self.request(conn, frame, request, now, wall_ms),
             Received::Handled => {}
         }
         self.settle(conn);
@@ -152,7 +175,7 @@ impl Standalone {
             self.probe.reached("server: container or TTL znode reaped");
             let world = world(&self.tree, &self.sessions, &self.connections, wall_ms);
             let txn = self.prep.delete_container(&path, world);
-            self.apply_for(txn, Some(&path));
+            self.propose(Proposal::reaping(txn, path));
         }
     }
 
@@ -201,42 +224,46 @@ impl Standalone {
         let timeout_ms = request
             .timeout_ms
             .clamp(self.min_timeout_ms, self.max_timeout_ms);
-        let read_only = request.read_only;
-        let session = if request.session_id == SessionId::NONE {
-            Some(self.create_session(conn, timeout_ms, now, wall_ms))
-        } else {
-            self.renew_session(conn, request, timeout_ms, now)
+        let opening = Opening {
+            conn,
+            timeout_ms,
+            read_only: request.read_only,
         };
-        let Some((connection, _)) = self.connections.get_mut(conn) else {
-            return;
-        };
-        match session {
-            Some(session) => connection.establish(session, timeout_ms, read_only),
-            None => connection.refuse(read_only),
+        if request.session_id == SessionId::NONE {
+            self.create_session(opening, now, wall_ms);
+        } else if self.renew_session(conn, request, timeout_ms, now) {
+            self.established(request.session_id, opening);
+        } else if let Some((connection, _)) = self.connections.get_mut(conn) {
+            connection.refuse(request.read_only);
         }
     }
 
-    fn create_session(
-        &mut self,
-        conn: ConnId,
-        timeout_ms: i32,
-        now: Mono,
-        wall_ms: i64,
-    ) -> SessionId {
+    fn create_session(&mut self, opening: Opening, now: Mono, wall_ms: i64) {
         if self.probe.buggify("server: skip a session id") {
             self.session_ids.next();
         }
         let session = self.session_ids.next();
-        self.sessions.add(session, timeout_ms, conn, now);
+        let timeout_ms = opening.timeout_ms;
+        if let Some((connection, _)) = self.connections.get_mut(opening.conn) {
+            connection.begin(session);
+        }
+        self.sessions.add(session, timeout_ms, opening.conn, now);
         let world = world(&self.tree, &self.sessions, &self.connections, wall_ms);
         let who = Requester::anonymous(session, Xid(0));
         let txn = self.prep.create_session(timeout_ms, who, world);
-        self.apply(txn);
         debug!(%session, timeout_ms, "session created");
-        session
+        self.propose(Proposal::asked(txn, Waiting::Open(opening)));
     }
 
-    /// `None` if the session is gone or the password is wrong. The connection that
+    fn established(&mut self, session: SessionId, opening: Opening) {
+        if let Some((connection, _)) = self.connections.get_mut(opening.conn)
+            && !connection.is_closing()
+        {
+            connection.establish(session, opening.timeout_ms, opening.read_only);
+        }
+    }
+
+    /// False if the session is gone or the password is wrong. The connection that
     /// spoke for the session so far is closed in any case, as Apache does.
     fn renew_session(
         &mut self,
@@ -244,7 +271,7 @@ impl Standalone {
         request: &ConnectRequest,
         timeout_ms: i32,
         now: Mono,
-    ) -> Option<SessionId> {
+    ) -> bool {
         let session = request.session_id;
         if let Some(old) = self.sessions.conn(session) {
             self.probe
@@ -257,18 +284,18 @@ impl Standalone {
         if !is_valid {
             self.probe.reached("server: session to be renewed is gone");
         }
-        is_valid.then_some(session)
+        is_valid
     }
 
     fn close_session(&mut self, conn: ConnId, request: &Request<'_>, wall_ms: i64) {
         let (session, xid) = (request.session, request.xid);
         self.sessions.set_closing(session);
-        let zxid = self.apply_close(session, xid, wall_ms);
-        if let Some((connection, _)) = self.connections.get_mut(conn) {
-            connection.reply(xid, zxid, ErrorCode::Ok, &());
-            connection.answered(last_op(OpCode::CloseSession), xid, zxid);
-            connection.close();
-        }
+        let asker = Asker {
+            conn,
+            xid,
+            op: OpCode::CloseSession,
+        };
+        self.propose_close(session, xid, Some(Waiting::Write(asker)), wall_ms);
         debug!(%session, "session closed");
     }
 
@@ -278,10 +305,16 @@ impl Standalone {
         if let Some(conn) = self.sessions.conn(session) {
             self.close(conn);
         }
-        self.apply_close(session, Xid(0), wall_ms);
+        self.propose_close(session, Xid(0), None, wall_ms);
     }
 
-    fn apply_close(&mut self, session: SessionId, cxid: Xid, wall_ms: i64) -> Zxid {
+    fn propose_close(
+        &mut self,
+        session: SessionId,
+        cxid: Xid,
+        waiting: Option<Waiting>,
+        wall_ms: i64,
+    ) {
         let world = world(&self.tree, &self.sessions, &self.connections, wall_ms);
         let who = Requester::anonymous(session, cxid);
         let txn = self.prep.close_session(who, world);
@@ -289,35 +322,15 @@ impl Standalone {
             self.probe
                 .reached("server: ephemerals deleted with their session");
         }
-        self.apply(txn);
-        self.sessions.remove(session);
-        self.tree.last_processed()
+        self.propose(match waiting {
+            Some(waiting) => Proposal::asked(txn, waiting),
+            None => Proposal::unasked(txn),
+        });
     }
 }
 
 /// What everything else is made of.
 impl Standalone {
-    fn apply(&mut self, txn: Txn) -> Applied {
-        self.apply_for(txn, None)
-    }
-
-    /// `reaped` is what the reaper wants gone, if it is at work.
-    fn apply_for(&mut self, txn: Txn, reaped: Option<&str>) -> Applied {
-        let zxid = txn.header.zxid;
-        let transaction = self.on_transaction.describe(&txn, reaped);
-        let applied = apply(
-            txn,
-            &mut self.tree,
-            &mut self.watches,
-            &mut self.connections,
-        );
-        self.prep.applied(zxid);
-        if let Some(transaction) = transaction {
-            self.on_transaction.tell(&transaction);
-        }
-        applied
-    }
-
     /// Closes a connection for a reason that lies outside of it.
     fn close(&mut self, conn: ConnId) {
         if let Some((connection, _)) = self.connections.get_mut(conn) {

@@ -48,6 +48,8 @@ pub(crate) struct Connection {
 enum State {
     /// The next frame is a ConnectRequest.
     Handshake,
+    /// It has come, and the session is not open yet: no frame may come.
+    Connecting,
     /// Frames are requests.
     Established,
     /// What is queued is still sent; what comes in is ignored (ZOOKEEPER-4907).
@@ -121,12 +123,16 @@ impl Connection {
         self.state == State::Closing
     }
 
+    pub(crate) fn is_connecting(&self) -> bool {
+        self.state == State::Connecting
+    }
+
     /// A frame's payload has arrived. Authentication is dealt with here, ahead of
     /// the pipeline; so is a frame that is none.
     pub(crate) fn handle_frame<'f>(&mut self, frame: &'f Bytes, schemes: &Schemes) -> Received<'f> {
         let mut reader = Reader::new(frame);
         match self.state {
-            State::Closing => Received::Handled,
+            State::Closing | State::Connecting => Received::Handled,
             State::Handshake => match ConnectRequest::decode(&mut reader) {
                 Ok(request) => Received::Connect(request),
                 Err(error) => self.reject(&error),
@@ -211,6 +217,12 @@ impl Connection {
             Err(error) => return self.reject(&error),
         }
         Received::Handled
+    }
+
+    /// `session` is about to be opened.
+    pub(crate) fn begin(&mut self, session: SessionId) {
+        self.state = State::Connecting;
+        self.session = session;
     }
 
     /// The session is open: tells the client.

@@ -40,7 +40,7 @@ pub(super) struct CnxnTask {
     share: InboundShare,
     /// When `input` last grew.
     arrived: Mono,
-    /// A frame that a pause kept from being handled.
+    /// A frame that could not be handled when it was offered.
     kept: Option<Bytes>,
     /// Nothing has been decoded: the first four bytes may be a word.
     is_fresh: bool,
@@ -245,7 +245,7 @@ impl CnxnTask {
                 }
                 Step::Again
             }
-            Turn::Paused(frame) => {
+            Turn::Later(frame) => {
                 self.kept = Some(frame);
                 Step::Wait
             }

@@ -79,8 +79,9 @@ pub(crate) struct Serving {
 pub(super) enum Turn {
     /// They have been handled; the connection is closed after this much silence.
     Handled { timeout: Duration },
-    /// The server is paused: offer this one again later.
-    Paused(Bytes),
+    /// The server is paused, or enough of the connection's requests wait for their
+    /// commit: offer this one again later.
+    Later(Bytes),
     /// The connection is not the server's any more.
     Gone,
 }
@@ -221,8 +222,8 @@ impl Shell {
                 .reached("server: frames behind the end of their connection");
             return Turn::Gone;
         };
-        if self.is_paused() {
-            return Turn::Paused(frame);
+        if self.is_paused() || !serving.standalone.wants_frames(id) {
+            return Turn::Later(frame);
         }
         if !cnxn.has_sent {
             cnxn.has_sent = true;
@@ -234,7 +235,9 @@ impl Shell {
             serving.standalone.handle_frame(id, &frame, now, wall);
             count += 1;
             bytes += 4 + frame.len() as u64;
-            if serving.standalone.queued_bytes() > self.config.outbox_pause_bytes {
+            if serving.standalone.queued_bytes() > self.config.outbox_pause_bytes
+                || !serving.standalone.wants_frames(id)
+            {
                 break;
             }
         }

@@ -1,30 +1,55 @@
 //! Requests of established sessions: by kind, to be read, written or refused.
 
+use bytes::Bytes;
 use tracing::debug;
 use zk_env::Mono;
 use zk_proto::{ErrorCode, OpCode};
 
+use super::commit::Proposal;
 use super::{ConnId, Standalone, world};
 use crate::conn::Request;
-use crate::pipeline::{Applied, Prepared, Reading, Requester, last_op, reply_write};
+use crate::pipeline::{Asker, Prepared, Reading, Requester, Waiting, last_op};
 
 impl Standalone {
-    pub(super) fn request(&mut self, conn: ConnId, request: Request<'_>, now: Mono, wall_ms: i64) {
-        if !self.sessions.touch(request.session, now) {
+    /// `frame` is the whole of what `request` was read from.
+    pub(super) fn request(
+        &mut self,
+        conn: ConnId,
+        frame: &Bytes,
+        request: Request<'_>,
+        now: Mono,
+        wall_ms: i64,
+    ) {
+        let session = request.session;
+        if !self.sessions.touch(session, now) {
             // Its end has closed the connection, or is about to.
             self.probe
                 .reached("server: request of a session that has ended");
             return;
         }
-        let op = match OpCode::try_from(request.op) {
-            Ok(op) => op,
-            Err(code) => return self.unimplemented(conn, &request, code),
-        };
-        match kind(op) {
-            Kind::Read => self.read(conn, op, request),
-            Kind::Write => self.write(conn, op, request, wall_ms),
-            Kind::CloseSession => self.close_session(conn, &request, wall_ms),
-            Kind::Refused => self.unimplemented(conn, &request, op.into()),
+        match OpCode::try_from(request.op).map(|op| (kind(op), op)) {
+            Ok((Kind::Write, op)) => self.write(conn, op, request, wall_ms),
+            Ok((Kind::CloseSession, _)) => self.close_session(conn, &request, wall_ms),
+            // A ping asks whether the server is there, not whether its disk is fast.
+            Ok((Kind::Read, OpCode::Ping)) => self.look(conn, request),
+            Ok((Kind::Read | Kind::Refused, _)) | Err(_) if self.waiting.has(session) => {
+                let waiting = Waiting::Frame(conn, frame.clone());
+                self.waiting.push(session, waiting);
+            }
+            Ok((Kind::Read | Kind::Refused, _)) | Err(_) => self.look(conn, request),
+        }
+    }
+
+    /// What is no write, now that its turn has come.
+    pub(super) fn look(&mut self, conn: ConnId, request: Request<'_>) {
+        match OpCode::try_from(request.op) {
+            Ok(op) => match kind(op) {
+                Kind::Read => self.read(conn, op, request),
+                // Writes never wait to become one.
+                Kind::Write | Kind::CloseSession => {}
+                Kind::Refused => self.unimplemented(conn, &request, op.into()),
+            },
+            Err(code) => self.unimplemented(conn, &request, code),
         }
     }
 
@@ -53,36 +78,21 @@ impl Standalone {
         connection.answered(last_op(op), xid, self.tree.last_processed());
     }
 
-    /// Prepared and applied in one go; with peers a quorum would come in between.
     fn write(&mut self, conn: ConnId, op: OpCode, request: Request<'_>, wall_ms: i64) {
         let Some(connection) = self.connections.get(conn) else {
             return;
         };
-        let xid = request.xid;
+        let Request { session, xid, .. } = request;
         let who = Requester {
-            session: request.session,
+            session,
             cxid: xid,
             identities: connection.identities(),
         };
         let world = world(&self.tree, &self.sessions, &self.connections, wall_ms);
-        let applied = match self.prep.write(op, request.body, who, world) {
-            Prepared::Txn(txn) => self.apply(txn),
-            Prepared::Undecodable => Applied::Failed(ErrorCode::MarshallingError),
-        };
-        if matches!(applied, Applied::Failed(ErrorCode::NoAuth)) {
-            self.probe.reached("server: ACL refused a write");
-        }
-        let zxid = self.tree.last_processed();
-        let name = match applied {
-            // As in Apache a failed write leaves no name.
-            Applied::Failed(_) => "NA",
-            Applied::Session | Applied::Change(_) | Applied::SetAcl(_) | Applied::Multi(_) => {
-                last_op(op)
-            }
-        };
-        if let Some((connection, _)) = self.connections.get_mut(conn) {
-            reply_write(connection, xid, zxid, &applied);
-            connection.answered(name, xid, zxid);
+        let asker = Asker { conn, xid, op };
+        match self.prep.write(op, request.body, who, world) {
+            Prepared::Txn(txn) => self.propose(Proposal::asked(txn, Waiting::Write(asker))),
+            Prepared::Undecodable => self.refuse(session, asker, ErrorCode::MarshallingError),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The whole machine, driven frame by frame under a virtual clock.
 
 mod acl;
+mod commit;
 mod fuzz;
 mod multi;
 mod observe;
