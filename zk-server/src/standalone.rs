@@ -171,6 +171,10 @@ impl Standalone {
             self.end_session(session, wall_ms);
         }
         while let Some(path) = self.containers.poll(now, &self.tree) {
+            if self.prep.is_changing(&path) {
+                // It has been written to, or is on its way out already.
+                continue;
+            }
             debug!(%path, "reaping");
             self.probe.reached("server: container or TTL znode reaped");
             let world = world(&self.tree, &self.sessions, &self.connections, wall_ms);

@@ -102,6 +102,11 @@ impl Outstanding {
         }
     }
 
+    /// Whether a change of `path` is under way.
+    pub(crate) fn contains(&self, path: &str) -> bool {
+        self.records.contains_key(normalized(path))
+    }
+
     /// Every path with a change under way, in the order of transactions.
     fn changes(&self) -> impl Iterator<Item = (&Arc<str>, Option<&ChangeRecord>)> {
         self.order

@@ -150,6 +150,11 @@ impl Prep {
         self.make(who, world, |preparing| Ok(preparing.close_session()))
     }
 
+    /// Whether something that was made and not applied yet changes the znode at `path`.
+    pub(crate) fn is_changing(&self, path: &str) -> bool {
+        self.outstanding.contains(path)
+    }
+
     /// The reaper wants a container or TTL znode gone.
     pub(crate) fn delete_container(&mut self, path: &str, world: World<'_>) -> Txn {
         let reaper = Requester::anonymous(SessionId::NONE, Xid(0));

@@ -190,3 +190,18 @@ fn a_line_has_a_bound() {
     s.commit(2);
     assert!(s.server.wants_frames(c.conn));
 }
+
+#[test]
+fn the_reaper_spares_what_is_being_written_to() {
+    let mut s = Fixture::with(config().container_check_interval(Duration::from_secs(1)));
+    s.server = s.server.defer_commits();
+    let c = s.client_committed();
+    s.send(&c, 1, OpCode::CreateTtl, &create_ttl("/t", 5, 1500));
+    s.commit_all();
+    s.advance(Duration::from_millis(2900));
+    s.send(&c, 2, OpCode::SetData, &set_data("/t", b"again", -1));
+    s.advance(Duration::from_millis(300));
+    assert_eq!(s.polled(), [Zxid(3)], "no deletion");
+    s.commit(3);
+    assert_eq!(s.answers(&c), [(1, OK), (2, OK)]);
+}
