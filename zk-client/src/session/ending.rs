@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 use zk_env::Mono;
 use zk_proto::{Password, SessionId, Zxid};
 
+use super::timers::Pings;
 use super::{Cause, Closing, Epoch, Now, Output, Phase, Session, SessionState, closed};
 use crate::error::{Error, Outcome};
 use crate::reply::RawResult;
@@ -61,7 +62,7 @@ impl Session {
         self.trial = None;
         self.set_watches_left = 0;
         self.is_probing_set_watches = false;
-        self.timers.ping_sent = None;
+        self.timers.pings = Pings::default();
         self.requests
             .fail_all(cause.is_planned() || !was_serving, &mut self.outputs);
         if let Some(closing) = &mut self.closing {

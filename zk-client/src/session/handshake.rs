@@ -279,7 +279,7 @@ impl Session {
 
     pub(super) fn ping(&mut self, now: Now) {
         encode_control(&mut self.control, Xid::PING, OpCode::Ping, &());
-        self.timers.ping_sent.get_or_insert(now.boot);
+        self.timers.pings.sent(now.boot);
         self.timers.last_sent = now.mono;
     }
 

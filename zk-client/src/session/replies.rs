@@ -36,7 +36,7 @@ impl Session {
             },
             Xid::PING => {
                 if self.see_zxid(header.zxid) {
-                    let proof = self.timers.ping_sent.take();
+                    let proof = self.timers.pings.answered();
                     let proof = proof.map(|sent_at| self.proof(now, sent_at));
                     self.identity.proof = proof.or(self.identity.proof);
                 }

@@ -1,5 +1,6 @@
 //! The connection's clockwork, with Java's figures.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use zk_env::{Boot, Mono};
@@ -20,8 +21,7 @@ pub(super) struct Timers {
     pub(super) last_frame: Mono,
     /// Sending postpones the next ping, receiving does not.
     pub(super) last_sent: Mono,
-    /// When the ping without an answer yet was sent.
-    pub(super) ping_sent: Option<Boot>,
+    pub(super) pings: Pings,
     /// By how much the clock that runs through machine suspend was ahead.
     ahead: Option<Duration>,
 }
@@ -50,6 +50,41 @@ impl Timers {
     }
 }
 
+/// Pings without an answer yet. On a slow connection there are several, and as they all
+/// have the same xid, the place in line alone tells which of them a pong answers.
+#[derive(Debug, Default)]
+pub(super) struct Pings {
+    sent: u64,
+    answered: u64,
+    /// The numbers of some of them, and when they were sent.
+    noted: VecDeque<(u64, Boot)>,
+}
+
+impl Pings {
+    /// More than are noted on a connection that is of any use.
+    const NOTED: usize = 16;
+
+    pub(super) fn sent(&mut self, at: Boot) {
+        self.sent += 1;
+        if self.noted.len() < Self::NOTED {
+            self.noted.push_back((self.sent, at));
+        }
+    }
+
+    /// A pong has come: when its ping was sent, if that was noted.
+    pub(super) fn answered(&mut self) -> Option<Boot> {
+        if self.answered == self.sent {
+            return None;
+        }
+        self.answered += 1;
+        let (number, at) = *self.noted.front()?;
+        (number <= self.answered).then(|| {
+            self.noted.pop_front();
+            at
+        })
+    }
+}
+
 /// How long a server may be silent: leaves a third of the session to find another.
 pub(super) fn read_timeout(session_timeout: Duration) -> Duration {
     session_timeout * 2 / 3
@@ -68,6 +103,35 @@ fn ping_interval(session_timeout: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pong_answers_the_first_ping_that_has_no_answer() {
+        let at = |ms| Boot::from_origin(Duration::from_millis(ms));
+        let mut pings = Pings::default();
+        pings.sent(at(1));
+        pings.sent(at(2));
+        assert_eq!(pings.answered(), Some(at(1)));
+        pings.sent(at(3));
+        assert_eq!(pings.answered(), Some(at(2)), "not the last one sent");
+        assert_eq!(pings.answered(), Some(at(3)));
+        assert_eq!(pings.answered(), None, "to nothing");
+    }
+
+    #[test]
+    fn too_many_pings_cost_no_memory_and_mix_nothing_up() {
+        let at = |ms| Boot::from_origin(Duration::from_millis(ms));
+        let mut pings = Pings::default();
+        for ms in 1..=100 {
+            pings.sent(at(ms));
+        }
+        assert_eq!(pings.noted.len(), Pings::NOTED);
+        for ms in 1..=100 {
+            let noted = ms <= Pings::NOTED as u64;
+            assert_eq!(pings.answered(), noted.then_some(at(ms)), "{ms}");
+        }
+        pings.sent(at(101));
+        assert_eq!(pings.answered(), Some(at(101)));
+    }
 
     #[test]
     fn pings_follow_javas_schedule() {
