@@ -6,6 +6,8 @@
 
 pub mod catalogue;
 pub mod checkers;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod clock;
 mod disk;
 mod dns;

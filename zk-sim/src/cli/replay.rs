@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use zk_sim::runner::{Filter, Kind, Timeline, Verdict};
+use crate::runner::{Filter, Kind, Timeline, Verdict};
 
 use super::Ended;
 use super::args::ReplayArgs;

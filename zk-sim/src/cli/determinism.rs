@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::process::Command;
 
-use zk_sim::runner::run_all;
+use crate::runner::run_all;
 
 use super::Ended;
 use super::args::HashArgs;

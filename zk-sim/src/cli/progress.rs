@@ -3,8 +3,8 @@
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
+use crate::runner::Totals;
 use indicatif::{ProgressBar, ProgressStyle};
-use zk_sim::runner::Totals;
 
 /// Between two lines where there is no terminal.
 const LINES: Duration = Duration::from_secs(15);

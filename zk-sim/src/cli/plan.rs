@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use zk_sim::faults::mix::{self, MIXES, Mix};
-use zk_sim::runner::{Run, Workload};
-use zk_sim::workload;
+use crate::faults::mix::{self, MIXES, Mix};
+use crate::runner::{Run, Workload};
+use crate::workload;
 
 use super::args::{OneArgs, PlanArgs};
 use super::list::BUGS;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use zk_sim::runner;
+use crate::runner;
 
 use super::Ended;
 use super::args::ShrinkArgs;

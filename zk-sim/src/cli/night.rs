@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use zk_sim::runner::{Report, run_all};
+use crate::runner::{Report, run_all};
 
 use super::Ended;
 use super::args::{NightArgs, jobs};

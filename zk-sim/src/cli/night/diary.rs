@@ -7,8 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::runner::{Totals, Verdict};
 use serde::{Deserialize, Serialize};
-use zk_sim::runner::{Totals, Verdict};
 
 /// Between two saves.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -159,7 +159,7 @@ impl Diary {
 
 #[cfg(test)]
 mod tests {
-    use zk_sim::runner::Violation;
+    use crate::runner::Violation;
 
     use super::*;
 

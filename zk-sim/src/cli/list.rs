@@ -1,7 +1,7 @@
 //! What there is to choose from.
 
-use zk_sim::faults::mix::MIXES;
-use zk_sim::workload::WORKLOADS;
+use crate::faults::mix::MIXES;
+use crate::workload::WORKLOADS;
 
 use super::Ended;
 

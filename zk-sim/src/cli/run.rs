@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use zk_sim::faults::FaultKind;
-use zk_sim::runner::{Report, Totals, Verdict, run_all};
+use crate::faults::FaultKind;
+use crate::runner::{Report, Totals, Verdict, run_all};
 
 use super::Ended;
 use super::args::{RunArgs, jobs};
