@@ -1,5 +1,6 @@
 //! The catalogue of failures: what a client and a standalone server must survive, each
-//! with its permanent id, and how a run is known to have met it.
+//! with its permanent id, and how a run is known to have met it. Whoever brings workloads of
+//! their own may have a catalogue of their own.
 
 use std::collections::BTreeMap;
 
@@ -306,9 +307,10 @@ pub const CATALOGUE: &[Entry] = &[
     ),
 ];
 
-/// Which of these a run has met, and how often, from the places it reached and the
+/// Which of these failures a run has met, and how often, from the places it reached and the
 /// kinds of faults that struck.
 pub fn reached(
+    catalogue: &[Entry],
     places: &BTreeMap<&'static str, u64>,
     faults: &BTreeMap<&'static str, u64>,
 ) -> BTreeMap<&'static str, u64> {
@@ -320,14 +322,14 @@ pub fn reached(
         FaultAt(kind, name) => fault(kind).min(place(name)),
         Test(_) => 0,
     };
-    let counted = CATALOGUE.iter().map(|entry| (entry.id, count(entry.met)));
+    let counted = catalogue.iter().map(|entry| (entry.id, count(entry.met)));
     counted.filter(|(_, count)| *count > 0).collect()
 }
 
-/// Ids that runs can meet.
-pub fn ids_of_runs() -> impl Iterator<Item = &'static str> {
+/// Ids of these that runs can meet.
+pub fn ids_of_runs(catalogue: &[Entry]) -> impl Iterator<Item = &'static str> {
     let of_runs = |entry: &&Entry| !matches!(entry.met, Test(_));
-    CATALOGUE.iter().filter(of_runs).map(|entry| entry.id)
+    catalogue.iter().filter(of_runs).map(|entry| entry.id)
 }
 
 #[cfg(test)]
@@ -423,9 +425,9 @@ mod tests {
     #[test]
     fn what_takes_two_things_is_met_by_both() {
         let faults = [("forget", 2)].into();
-        assert!(reached(&BTreeMap::new(), &faults).is_empty());
+        assert!(reached(CATALOGUE, &BTreeMap::new(), &faults).is_empty());
         let places = [("client: connection dropped by read timeout", 5)].into();
-        assert!(reached(&places, &BTreeMap::new()).is_empty());
-        assert_eq!(reached(&places, &faults), [("C13", 2)].into());
+        assert!(reached(CATALOGUE, &places, &BTreeMap::new()).is_empty());
+        assert_eq!(reached(CATALOGUE, &places, &faults), [("C13", 2)].into());
     }
 }

@@ -4,5 +4,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    zk_sim::cli::main()
+    zk_sim::cli::main(zk_sim::cli::ZK_SIM)
 }

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 /// The whole ZooKeeper stack under faults, from a seed.
 #[derive(Debug, Parser)]
-#[command(name = "zk-sim", version)]
+#[command(version)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -123,8 +123,10 @@ pub(crate) struct NightArgs {
     #[arg(long, default_value_t = 8.0)]
     pub(crate) hours: f64,
     /// Where to keep what was done.
-    #[arg(long, default_value = "zk-sim-night")]
-    pub(crate) dir: PathBuf,
+    ///
+    /// Unless given, in a directory called after this program.
+    #[arg(long)]
+    pub(crate) dir: Option<PathBuf>,
     /// Runs at the same time; one per core unless given.
     #[arg(long)]
     pub(crate) jobs: Option<usize>,

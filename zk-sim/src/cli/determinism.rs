@@ -6,9 +6,9 @@ use std::process::Command;
 
 use crate::runner::run_all;
 
-use super::Ended;
 use super::args::HashArgs;
 use super::plan::Plan;
+use super::{Ended, Suite};
 
 /// Trace hashes by seed.
 pub(crate) type Traces = BTreeMap<u64, u64>;
@@ -66,8 +66,8 @@ fn parse(line: &str) -> Option<(u64, u64)> {
 }
 
 /// What the other process does.
-pub(crate) fn print_hashes(args: &HashArgs) -> Result<Ended, String> {
-    let plan = Plan::new(&args.plan)?;
+pub(crate) fn print_hashes(suite: &'static Suite, args: &HashArgs) -> Result<Ended, String> {
+    let plan = Plan::new(suite, &args.plan)?;
     for (seed, hash) in hashes(&plan, args.seeds.iter().copied(), 1) {
         println!("{seed} {hash:016x}");
     }

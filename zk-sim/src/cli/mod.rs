@@ -13,12 +13,14 @@ mod progress;
 mod replay;
 mod run;
 mod shrink;
+mod suite;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use args::{Cli, Command};
+pub use suite::{Suite, ZK_SIM};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +31,12 @@ enum Ended {
     Violated,
 }
 
-/// The program.
-pub fn main() -> ExitCode {
-    let ended = match Cli::parse().command {
-        Command::Run(args) => run::run(&args),
-        Command::Replay(args) => replay::replay(&args),
-        Command::Shrink(args) => shrink::shrink(&args),
-        Command::Night(args) => night::night(&args),
-        Command::List => list::list(),
-        Command::Hash(args) => determinism::print_hashes(&args),
+/// The program that runs `suite`, as its command line says.
+pub fn main(suite: &'static Suite) -> ExitCode {
+    let matches = Cli::command().name(suite.name).get_matches();
+    let ended = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => carry_out(suite, cli.command),
+        Err(error) => error.exit(),
     };
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
@@ -46,5 +45,16 @@ pub fn main() -> ExitCode {
             eprintln!("error: {error}");
             ExitCode::from(2)
         }
+    }
+}
+
+fn carry_out(suite: &'static Suite, command: Command) -> Result<Ended, String> {
+    match command {
+        Command::Run(args) => run::run(suite, &args),
+        Command::Replay(args) => replay::replay(suite, &args),
+        Command::Shrink(args) => shrink::shrink(suite, &args),
+        Command::Night(args) => night::night(suite, &args),
+        Command::List => list::list(suite),
+        Command::Hash(args) => determinism::print_hashes(suite, &args),
     }
 }

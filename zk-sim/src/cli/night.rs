@@ -10,21 +10,23 @@ use std::time::{Duration, Instant};
 
 use crate::runner::{Report, run_all};
 
-use super::Ended;
 use super::args::{NightArgs, jobs};
 use super::plan::{Plan, Rest};
 use super::progress::Progress;
 use super::run::failure;
+use super::{Ended, Suite};
 use diary::Diary;
 
 /// What a process ends with that was interrupted, by the custom of shells.
 const INTERRUPTED: i32 = 130;
 
-pub(crate) fn night(args: &NightArgs) -> Result<Ended, String> {
-    let plan = Plan::new(&args.plan)?;
+pub(crate) fn night(suite: &'static Suite, args: &NightArgs) -> Result<Ended, String> {
+    let plan = Plan::new(suite, &args.plan)?;
     let length = Duration::try_from_secs_f64(args.hours * 3600.0);
     let length = length.map_err(|error| format!("--hours: {error}"))?;
-    let mut diary = Diary::open(&args.dir, &plan.to_string())?;
+    let dir = args.dir.clone();
+    let dir = dir.unwrap_or_else(|| format!("{}-night", suite.name).into());
+    let mut diary = Diary::open(&dir, &plan.to_string())?;
     let night = Night {
         plan: &plan,
         jobs: jobs(args.jobs),
@@ -36,7 +38,7 @@ pub(crate) fn night(args: &NightArgs) -> Result<Ended, String> {
     night.retry(&mut diary)?;
     night.go_on(&mut diary)?;
     diary.save()?;
-    conclude(&diary);
+    conclude(suite, &diary);
     let is_well = diary.failing().is_empty();
     Ok(if is_well {
         Ended::Well
@@ -45,8 +47,9 @@ pub(crate) fn night(args: &NightArgs) -> Result<Ended, String> {
     })
 }
 
-fn conclude(diary: &Diary) {
-    print!("{}", Report::new(diary.totals(), diary.elapsed()));
+fn conclude(suite: &Suite, diary: &Diary) {
+    let report = Report::new(diary.totals(), diary.elapsed());
+    print!("{}", report.on(suite.catalogue));
     for (seed, failing) in diary.failing() {
         println!("seed {seed} FAILED: {}\n  {}", failing.what, failing.line);
     }

@@ -1,19 +1,18 @@
 //! From the command line to runs, and back to the line that repeats one.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::faults::mix::{self, MIXES, Mix};
-use crate::runner::{Run, Workload};
-use crate::workload;
+use crate::runner::Run;
 
 use super::args::{OneArgs, PlanArgs};
-use super::list::BUGS;
+use super::suite::Suite;
 
 /// What the runs are made of, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
+    suite: &'static Suite,
     /// By name; drawn from the seed if empty.
     workloads: Vec<String>,
     /// Drawn from the seed unless given.
@@ -42,22 +41,29 @@ impl From<&OneArgs> for Rest {
 }
 
 impl Plan {
-    pub(crate) fn new(args: &PlanArgs) -> Result<Self, String> {
+    pub(crate) fn new(suite: &'static Suite, args: &PlanArgs) -> Result<Self, String> {
         let names = args.workload.as_deref().unwrap_or_default().split(',');
         let names = names.filter(|name| !name.is_empty());
         Ok(Self {
-            workloads: names.map(known_workload).collect::<Result<_, _>>()?,
+            suite,
+            workloads: names
+                .map(|name| known_workload(suite, name))
+                .collect::<Result<_, _>>()?,
             mix: args.mix.as_deref().map(known_mix).transpose()?,
             chaos: args.chaos,
-            planted: args.plant.as_deref().map(known_bug).transpose()?,
+            planted: args
+                .plant
+                .as_deref()
+                .map(|bug| known_bug(suite, bug))
+                .transpose()?,
             is_replayed: !args.no_replay,
         })
     }
 
     /// The run of `seed`.
     pub(crate) fn run(&self, seed: u64) -> Run {
-        let workloads = self.workloads.clone();
-        let make = move || made(&workloads, seed);
+        let (suite, workloads) = (self.suite, self.workloads.clone());
+        let make = move || suite.made(&workloads, seed);
         let mix = self.mix.unwrap_or_else(|| drawn_mix(seed));
         let mut run = Run::new(seed).workloads(make).mix(mix);
         if let Some(chaos) = self.chaos {
@@ -69,7 +75,7 @@ impl Plan {
         if !self.is_replayed {
             run = run.without_replay();
         }
-        run
+        (suite.finish)(run.catalogue(suite.catalogue))
     }
 
     /// What is left of the run of `seed`.
@@ -91,7 +97,7 @@ impl Plan {
 
     /// The line that repeats the run.
     pub(crate) fn line(&self, command: &str, seed: u64, rest: &Rest) -> String {
-        let mut line = "cargo run -p zk-sim".to_owned();
+        let mut line = format!("cargo run {}", self.suite.target);
         if !cfg!(debug_assertions) {
             line.push_str(" --release");
         }
@@ -148,16 +154,6 @@ impl std::fmt::Display for Plan {
     }
 }
 
-fn made(names: &[String], seed: u64) -> Vec<Arc<dyn Workload>> {
-    if names.is_empty() {
-        return workload::drawn(seed);
-    }
-    let named = names.iter().map(|name| workload::named(name));
-    named
-        .map(|made| made.expect("names have been checked"))
-        .collect()
-}
-
 /// Everything for most seeds, and for the others one of the narrower mixes.
 fn drawn_mix(seed: u64) -> &'static Mix {
     let narrow = MIXES
@@ -176,8 +172,8 @@ fn dashed(name: &str) -> String {
     name.replace(' ', "-")
 }
 
-fn known_workload(name: &str) -> Result<String, String> {
-    let entries = workload::WORKLOADS.iter();
+fn known_workload(suite: &Suite, name: &str) -> Result<String, String> {
+    let entries = suite.workloads.iter();
     let names: Vec<_> = entries.map(|entry| entry.name).collect();
     known("workload", name, &names).map(str::to_owned)
 }
@@ -188,11 +184,11 @@ fn known_mix(name: &str) -> Result<&'static Mix, String> {
     Ok(mix::named(name).expect("the name is one of theirs"))
 }
 
-fn known_bug(name: &str) -> Result<&'static str, String> {
+fn known_bug(suite: &Suite, name: &str) -> Result<&'static str, String> {
     if !cfg!(feature = "planted-bugs") {
         return Err("bugs can be planted with --features planted-bugs only".to_owned());
     }
-    known("bug", name, BUGS)
+    known("bug", name, suite.bugs)
 }
 
 fn known(kind: &str, name: &str, names: &[&'static str]) -> Result<&'static str, String> {
@@ -211,16 +207,20 @@ mod tests {
     use clap::Parser as _;
 
     use super::super::args::{Cli, Command};
+    use super::super::suite::ZK_SIM;
     use super::*;
 
     fn plan(workload: &str, mix: &str) -> Result<Plan, String> {
-        Plan::new(&PlanArgs {
-            workload: Some(workload.to_owned()),
-            mix: Some(mix.to_owned()),
-            chaos: Some(Duration::from_secs(12)),
-            plant: None,
-            no_replay: false,
-        })
+        Plan::new(
+            ZK_SIM,
+            &PlanArgs {
+                workload: Some(workload.to_owned()),
+                mix: Some(mix.to_owned()),
+                chaos: Some(Duration::from_secs(12)),
+                plant: None,
+                no_replay: false,
+            },
+        )
     }
 
     #[test]
@@ -236,7 +236,7 @@ mod tests {
         let Command::Replay(args) = Cli::parse_from(words).command else {
             unreachable!("it is a replay");
         };
-        let again = Plan::new(&args.one.plan).unwrap();
+        let again = Plan::new(ZK_SIM, &args.one.plan).unwrap();
         assert_eq!(
             again.line("replay", args.one.seed, &Rest::from(&args.one)),
             line

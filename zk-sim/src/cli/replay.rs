@@ -4,12 +4,12 @@ use std::io::{self, Write as _};
 
 use crate::runner::{Filter, Kind, Timeline, Verdict};
 
-use super::Ended;
 use super::args::ReplayArgs;
 use super::plan::{Plan, Rest};
+use super::{Ended, Suite};
 
-pub(crate) fn replay(args: &ReplayArgs) -> Result<Ended, String> {
-    let plan = Plan::new(&args.one.plan)?;
+pub(crate) fn replay(suite: &'static Suite, args: &ReplayArgs) -> Result<Ended, String> {
+    let plan = Plan::new(suite, &args.one.plan)?;
     let run = plan.rest(args.one.seed, &Rest::from(&args.one));
     let faults = run.drawn();
     let (verdict, history) = run.replay();

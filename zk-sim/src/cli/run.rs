@@ -4,17 +4,16 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use crate::faults::FaultKind;
 use crate::runner::{Report, Totals, Verdict, run_all};
 
-use super::Ended;
 use super::args::{RunArgs, jobs};
 use super::determinism;
 use super::plan::{Plan, Rest};
 use super::progress::Progress;
+use super::{Ended, Suite};
 
-pub(crate) fn run(args: &RunArgs) -> Result<Ended, String> {
-    let plan = Plan::new(&args.plan)?;
+pub(crate) fn run(suite: &'static Suite, args: &RunArgs) -> Result<Ended, String> {
+    let plan = Plan::new(suite, &args.plan)?;
     let end = args
         .from
         .checked_add(args.seeds)
@@ -24,13 +23,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<Ended, String> {
     let runs = (args.from..end).map(|seed| plan.run(seed));
     run_all(runs, jobs(args.jobs), |verdict| tally.add(&verdict));
     let Tally { totals, traces, .. } = tally;
-    let report = Report::new(&totals, began.elapsed());
+    let report = Report::new(&totals, began.elapsed()).on(suite.catalogue);
     print!("{report}");
     if plan.has_planted() {
         return Ok(caught(&totals));
     }
     let mut is_well = totals.failed == 0;
-    is_well &= !args.require_faults || every_fault_struck(&totals);
+    is_well &= !args.require_faults || every_fault_struck(suite, &totals);
     is_well &= !args.require_catalogue || every_id_reached(&report);
     let sample = traces
         .into_iter()
@@ -96,12 +95,9 @@ fn caught(totals: &Totals) -> Ended {
     Ended::Violated
 }
 
-fn every_fault_struck(totals: &Totals) -> bool {
+fn every_fault_struck(suite: &Suite, totals: &Totals) -> bool {
     let struck = |name: &&&str| totals.faults.contains_key(**name);
-    let missing: Vec<_> = FaultKind::NAMES
-        .iter()
-        .filter(|name| !struck(name))
-        .collect();
+    let missing: Vec<_> = suite.faults.iter().filter(|name| !struck(name)).collect();
     if !missing.is_empty() {
         println!("FAILED: faults that never struck: {missing:?}");
     }

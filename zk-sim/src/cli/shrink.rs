@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::runner;
 
-use super::Ended;
 use super::args::ShrinkArgs;
 use super::plan::{Plan, Rest};
+use super::{Ended, Suite};
 
-pub(crate) fn shrink(args: &ShrinkArgs) -> Result<Ended, String> {
-    let plan = Plan::new(&args.one.plan)?;
+pub(crate) fn shrink(suite: &'static Suite, args: &ShrinkArgs) -> Result<Ended, String> {
+    let plan = Plan::new(suite, &args.one.plan)?;
     let (seed, rest) = (args.one.seed, Rest::from(&args.one));
     let run = plan.rest(seed, &rest);
     let before = run.drawn().len();

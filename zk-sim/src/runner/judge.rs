@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::catalogue;
 use crate::checkers::invariants;
 use crate::checkers::replay::Replay;
-use crate::history::{Call, History, Outcome, Wire};
+use crate::history::{Call, Frame, History, Outcome, Wire, WireConnection};
 use crate::trace::Hash;
 
 use super::cpu::Cpu;
@@ -54,12 +54,13 @@ pub(super) fn judge(
         trace: trace(sim.trace(), &history.calls),
         simulated: at,
         operations: history.calls.len() as u64,
+        requests: history.connections.iter().map(requests).sum(),
         faults: witnesses.struck,
         places: sim.places(),
         failpoints: sim.failpoints(),
         ..Verdict::new(run)
     };
-    verdict.catalogue = catalogue::reached(&verdict.places, &verdict.faults);
+    verdict.catalogue = catalogue::reached(run.catalogue, &verdict.places, &verdict.faults);
     // What was found on the way is not explained any better by the rest.
     if verdict.violation.is_none() {
         verdict.violation = check(run, &history, &mut verdict.doubts)
@@ -91,6 +92,15 @@ fn check(run: &Run, history: &History, doubts: &mut Doubts) -> Result<(), Object
             let checked = invariant.check(history);
             checked.map_err(|what| (invariant.name().to_owned(), what))
         })
+}
+
+/// The requests with a number of their own that were written: neither handshake, ping,
+/// credentials nor watches left again.
+fn requests(connection: &WireConnection) -> u64 {
+    let frames = connection.requests.written.iter().skip(1);
+    // A number begins with the sign.
+    let is_numbered = |frame: &&Frame| frame.payload.first().is_some_and(|first| *first < 0x80);
+    frames.filter(is_numbered).count() as u64
 }
 
 /// A hash over what the network delivered and what callers were told.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use crate::catalogue::{self, Met};
+use crate::catalogue::{self, CATALOGUE, Entry, Met};
 
 use super::Totals;
 
@@ -13,17 +13,29 @@ use super::Totals;
 pub struct Report<'t> {
     totals: &'t Totals,
     elapsed: Duration,
+    catalogue: &'static [Entry],
 }
 
 impl<'t> Report<'t> {
     /// On runs that took `elapsed` in all, on whatever number of cores.
     pub const fn new(totals: &'t Totals, elapsed: Duration) -> Self {
-        Self { totals, elapsed }
+        Self {
+            totals,
+            elapsed,
+            catalogue: CATALOGUE,
+        }
+    }
+
+    /// With the ids of this catalogue, as [`Run::catalogue`](super::Run::catalogue) was told.
+    #[must_use]
+    pub const fn on(mut self, catalogue: &'static [Entry]) -> Self {
+        self.catalogue = catalogue;
+        self
     }
 
     /// Ids of the catalogue that no run has reached, of those that runs can reach.
     pub fn missing(&self) -> Vec<&'static str> {
-        catalogue::ids_of_runs()
+        catalogue::ids_of_runs(self.catalogue)
             .filter(|id| !self.totals.catalogue.contains_key(*id))
             .collect()
     }
@@ -54,12 +66,18 @@ impl<'t> Report<'t> {
             totals.per_seed(totals.operations),
             totals.doubts.applied,
             totals.doubts.not_applied,
+        )?;
+        writeln!(
+            f,
+            "requests      {}, {:.0} a seed, without pings",
+            totals.requests,
+            totals.per_seed(totals.requests),
         )
     }
 
     fn unreached(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let reached = &self.totals.places;
-        for place in known_places() {
+        for place in known_places(self.catalogue) {
             if !reached.contains_key(place) {
                 writeln!(f, "  {:>10}  {place}", "never")?;
             }
@@ -96,16 +114,13 @@ impl Display for Report<'_> {
 }
 
 /// The places by which it is known that an id of the catalogue was reached.
-fn known_places() -> BTreeSet<&'static str> {
+fn known_places(catalogue: &[Entry]) -> BTreeSet<&'static str> {
     let of = |met: Met| match met {
         Met::Places(places) => places.to_vec(),
         Met::FaultAt(_, place) => vec![place],
         Met::Fault(_) | Met::Test(_) => Vec::new(),
     };
-    catalogue::CATALOGUE
-        .iter()
-        .flat_map(|entry| of(entry.met))
-        .collect()
+    catalogue.iter().flat_map(|entry| of(entry.met)).collect()
 }
 
 /// A headline with how many there are, then each with its count; with how many that
@@ -136,7 +151,10 @@ mod tests {
     fn what_was_never_reached_is_named() {
         let nothing = Totals::default();
         let report = Report::new(&nothing, Duration::ZERO);
-        assert_eq!(report.missing().len(), catalogue::ids_of_runs().count());
+        assert_eq!(
+            report.missing().len(),
+            catalogue::ids_of_runs(CATALOGUE).count()
+        );
         let text = report.to_string();
         assert!(
             text.contains("missing: ") && text.contains("never"),
@@ -144,10 +162,10 @@ mod tests {
         );
 
         let everything = Totals {
-            catalogue: catalogue::ids_of_runs()
+            catalogue: catalogue::ids_of_runs(CATALOGUE)
                 .map(|id| (id.to_owned(), 1))
                 .collect(),
-            places: known_places()
+            places: known_places(CATALOGUE)
                 .into_iter()
                 .map(|place| (place.to_owned(), 1))
                 .collect(),

@@ -9,6 +9,7 @@ use zk_server::ServerConfig;
 use zk_server::config::ServerConfigBuilder;
 
 use crate::Failpoints;
+use crate::catalogue::{CATALOGUE, Entry};
 use crate::faults::Fault;
 use crate::faults::mix::Mix;
 use crate::history::History;
@@ -72,6 +73,8 @@ pub struct Run {
     pub(super) model: Option<Settings>,
     pub(super) disturbance: Disturbance,
     pub(super) patience: Duration,
+    /// The failures it may meet.
+    pub(super) catalogue: &'static [Entry],
 }
 
 /// How long the phases of a run take, in simulated time.
@@ -130,6 +133,7 @@ impl Run {
                 planted: None,
             },
             patience: Duration::from_secs(120),
+            catalogue: CATALOGUE,
         }
     }
 
@@ -161,6 +165,23 @@ impl Run {
     /// Faults drawn from a mix.
     pub fn mix(self, mix: &'static Mix) -> Self {
         self.faults(|seed, hosts, chaos| mix.draw(seed, hosts, chaos))
+    }
+
+    /// Leaves out the faults drawn so far that `keep` does not want, before they are numbered.
+    pub fn faults_if(mut self, keep: impl Fn(&Fault) -> bool + Send + Sync + 'static) -> Self {
+        let draw = self.draw;
+        self.draw = Arc::new(move |seed, hosts, chaos| {
+            let mut faults = draw(seed, hosts, chaos);
+            faults.retain(&keep);
+            faults
+        });
+        self
+    }
+
+    /// Other failures to look out for than those of client and server.
+    pub fn catalogue(mut self, catalogue: &'static [Entry]) -> Self {
+        self.catalogue = catalogue;
+        self
     }
 
     /// Of the faults drawn, lets only these strike, counted from 0.

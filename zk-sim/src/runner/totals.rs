@@ -17,8 +17,11 @@ pub struct Totals {
     pub failed: u64,
     /// Simulated time.
     pub simulated: Duration,
-    /// Calls that clients made.
+    /// Calls that were recorded.
     pub operations: u64,
+    /// Requests on the wire, whoever made them; without pings and the like.
+    #[cfg_attr(feature = "cli", serde(default))]
+    pub requests: u64,
     /// Faults that struck, by kind.
     pub faults: BTreeMap<String, u64>,
     /// Rare places reached.
@@ -49,6 +52,7 @@ impl Totals {
         self.failed += other.failed;
         self.simulated += other.simulated;
         self.operations += other.operations;
+        self.requests += other.requests;
         self.doubts.applied += other.doubts.applied;
         self.doubts.not_applied += other.doubts.not_applied;
         self.took += other.took;
@@ -93,6 +97,7 @@ impl From<&Verdict> for Totals {
             failed: u64::from(verdict.violation.is_some()),
             simulated: verdict.simulated,
             operations: verdict.operations,
+            requests: verdict.requests,
             faults: owned(&verdict.faults),
             places: owned(&verdict.places),
             failpoints: failpoints

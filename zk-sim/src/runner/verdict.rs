@@ -51,8 +51,10 @@ pub struct Verdict {
     pub trace: u64,
     /// How long it took in the simulation.
     pub simulated: Duration,
-    /// Calls that clients made.
+    /// Calls that were recorded.
     pub operations: u64,
+    /// Requests on the wire, whoever made them; without pings and the like.
+    pub requests: u64,
     /// Faults that struck, by kind.
     pub faults: BTreeMap<&'static str, u64>,
     /// Rare places in the code under test that were reached.
