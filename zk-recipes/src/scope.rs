@@ -61,7 +61,8 @@ impl Policy {
     }
 }
 
-/// How work under an ownership ended.
+/// How work under an ownership ended. Of a loss or a doubt this tells at once, while the server
+/// is out of reach too; what is left to delete then, the client's reaper sees to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the work may have been stopped half-way"]
 pub enum Ended<T> {
@@ -173,9 +174,12 @@ struct Scope<H: Hold> {
 }
 
 impl<H: Hold> Scope<H> {
-    async fn leave(mut self) {
+    /// The child tasks go, then the znode. Whoever has lost the ownership, or is in doubt of it,
+    /// hears of that at once: the delete is the reaper's, since the server may be away.
+    async fn leave(mut self, is_lost: bool) {
         self.term.leave().await;
-        if let Some(guard) = self.guard.take()
+        let guard = self.guard.take().filter(|_| !is_lost);
+        if let Some(guard) = guard
             && let Err(error) = guard.release().await
         {
             tracing::debug!(path = self.term.path(), %error, "not released");
@@ -212,7 +216,7 @@ pub(crate) async fn run<T>(
         term: term.clone(),
     };
     let ended = supervise(&term.ownership(), policy, work(term)).await;
-    scope.leave().await;
+    scope.leave(matches!(ended, Ended::Lost(_))).await;
     ended
 }
 
