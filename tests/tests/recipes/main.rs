@@ -10,6 +10,7 @@ mod double_barrier;
 mod handover;
 mod invariants;
 mod read_write;
+mod round_trips;
 mod semaphore;
 mod stalls;
 mod torture;
