@@ -10,6 +10,7 @@ mod faults;
 mod group;
 mod guard;
 mod handover;
+mod herd;
 mod latch;
 mod multi;
 mod mutex;
