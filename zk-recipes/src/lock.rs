@@ -6,7 +6,7 @@ mod mutex;
 pub use mutex::{Mutex, MutexBuilder};
 
 mod multi;
-pub use multi::{MultiGuard, MultiLock, MultiLockBuilder};
+pub use multi::{MultiGuard, MultiLock, MultiLockBuilder, MultiTerm};
 
 mod read_write;
 pub use read_write::{ReadWriteLock, ReadWriteLockBuilder, WriteGuard};

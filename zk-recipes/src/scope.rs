@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::future::select_all;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zk_env::sleep_until;
@@ -152,14 +153,15 @@ impl Deref for Term {
 
 /// What a scope holds: dropping it gives it up.
 pub(crate) trait Hold: Send + 'static {
-    fn ownership(&self) -> Ownership;
+    /// What is held, one at least: the work is for as long as all of it is.
+    fn ownerships(&self) -> Vec<Ownership>;
 
     fn release(self) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 impl Hold for Guard {
-    fn ownership(&self) -> Ownership {
-        Self::ownership(self)
+    fn ownerships(&self) -> Vec<Ownership> {
+        vec![self.ownership()]
     }
 
     fn release(self) -> impl Future<Output = Result<(), Error>> + Send {
@@ -210,29 +212,33 @@ pub(crate) async fn run<T>(
     policy: Policy,
     work: impl AsyncFnOnce(Term) -> T,
 ) -> Ended<T> {
-    let term = Term::new(guard.ownership());
+    let held = guard.ownerships();
+    let first = held.first().expect("a scope holds something").clone();
+    let term = Term::new(first);
     let scope = Scope {
         guard: Some(guard),
         term: term.clone(),
     };
-    let ended = supervise(&term.ownership(), policy, work(term)).await;
+    let ended = supervise(&held, policy, work(term)).await;
     scope.leave(matches!(ended, Ended::Lost(_))).await;
     ended
 }
 
-/// Polls `work` only while the policy allows; the work is gone when this returns.
+/// Polls `work` only while the policy allows, for each of `held`; the work is gone when this
+/// returns.
 async fn supervise<T>(
-    ownership: &Ownership,
+    held: &[Ownership],
     policy: Policy,
     work: impl Future<Output = T>,
 ) -> Ended<T> {
-    let env = ownership.client().env();
-    let mut state = ownership.state();
+    let env = held[0].client().env();
+    let mut states: Vec<_> = held.iter().map(Ownership::state).collect();
     let mut timer = env.timer();
     let mut work = pin!(work);
     loop {
-        state.mark_unchanged();
-        let allowed = poll_fn(|cx| match policy.verdict(ownership) {
+        states.iter_mut().for_each(|state| state.mark_unchanged());
+        let verdict = || held.iter().find_map(|ownership| policy.verdict(ownership));
+        let allowed = poll_fn(|cx| match verdict() {
             Some(why) => Poll::Ready(Ended::Lost(why)),
             None => work.as_mut().poll(cx).map(Ended::Finished),
         });
@@ -240,16 +246,19 @@ async fn supervise<T>(
             Policy::AtDeadline { margin } => margin,
             Policy::OnSuspend | Policy::OnLost => Duration::ZERO,
         };
-        let left = ownership.valid_until().since(env.boot_now() + margin);
-        let pause = if left.is_zero() {
-            LOOK_EVERY
-        } else {
-            left.min(LOOK_EVERY)
+        let now = env.boot_now() + margin;
+        let left = held
+            .iter()
+            .map(|ownership| ownership.valid_until().since(now));
+        let pause = match left.min() {
+            None | Some(Duration::ZERO) => LOOK_EVERY,
+            Some(left) => left.min(LOOK_EVERY),
         };
+        let changed = states.iter_mut().map(|state| Box::pin(state.changed()));
         tokio::select! {
             biased;
             ended = allowed => return ended,
-            _ = state.changed() => {}
+            _ = select_all(changed) => {}
             () = sleep_until(&mut *timer, env.now() + pause) => {}
         }
     }

@@ -23,8 +23,9 @@ use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::guard::Guard;
 use crate::layout::Role;
-use crate::ownership::{FencingToken, OwnershipState, Why};
+use crate::ownership::{FencingToken, Ownership, OwnershipState, Why};
 use crate::proof::Proof;
+use crate::scope::{Ended, Hold, Policy, Term, run};
 use crate::transaction::GuardedTransaction;
 
 /// Several locks, held all or none, acquired under one deadline in an order that rules out
@@ -157,6 +158,24 @@ impl MultiLock {
         }
     }
 
+    /// Waits for all, runs `work` as long as all are held, as far as `policy` says, and releases
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire): then the work was not begun.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the work and gives up all locks.
+    pub async fn run<T>(
+        &self,
+        policy: Policy,
+        work: impl AsyncFnOnce(MultiTerm) -> T,
+    ) -> Result<Ended<T>, Error> {
+        Ok(self.acquire().await?.run(policy, work).await)
+    }
+
     /// The locks' znodes, in the order in which they are acquired.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.lines.iter().map(|line| line.path.as_str())
@@ -222,14 +241,19 @@ impl MultiGuard {
     /// Collects writes that take effect together, and only if none of the locks has been given to
     /// anybody else: the server checks all owner's znodes.
     pub fn transaction(&self) -> GuardedTransaction<'_> {
-        let (first, others) = self
-            .guards
-            .split_first()
-            .expect("a multi-lock has at least one lock");
-        let transaction = first.transaction();
-        others.iter().fold(transaction, |transaction, guard| {
-            transaction.and_owned(guard)
-        })
+        transaction_under(self.guards.iter().map(|guard| &**guard))
+    }
+
+    /// Runs `work` as long as all are held, as far as `policy` says, then gives them up. See
+    /// [`Policy`] and [`MultiTerm`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Guard::run`].
+    pub async fn run<T>(self, policy: Policy, work: impl AsyncFnOnce(MultiTerm) -> T) -> Ended<T> {
+        let ownerships = self.ownerships();
+        let work = async move |term| work(MultiTerm { term, ownerships }).await;
+        run(self, policy, work).await
     }
 
     /// Gives all of them up, at once, and waits until that is proven.
@@ -245,6 +269,59 @@ impl MultiGuard {
     pub async fn release(self) -> Result<(), Error> {
         let released = join_all(self.guards.into_iter().map(Guard::release)).await;
         released.into_iter().collect()
+    }
+}
+
+impl Hold for MultiGuard {
+    fn ownerships(&self) -> Vec<Ownership> {
+        self.guards.iter().map(|guard| guard.ownership()).collect()
+    }
+
+    fn release(self) -> impl Future<Output = Result<(), Error>> + Send {
+        Self::release(self)
+    }
+}
+
+fn transaction_under<'o>(mut held: impl Iterator<Item = &'o Ownership>) -> GuardedTransaction<'o> {
+    let first = held.next().expect("a multi-lock has at least one lock");
+    held.fold(first.transaction(), GuardedTransaction::and_owned)
+}
+
+/// Several locks while work is done under them, and child tasks that end with it.
+#[derive(Clone, Debug)]
+pub struct MultiTerm {
+    term: Term,
+    /// In the order of the locks' paths.
+    ownerships: Vec<Ownership>,
+}
+
+impl MultiTerm {
+    /// Views of the ownerships, one per lock, in the order of the locks' paths.
+    pub fn ownerships(&self) -> &[Ownership] {
+        &self.ownerships
+    }
+
+    /// As [`MultiGuard::fencing_tokens`].
+    pub fn fencing_tokens(&self) -> Vec<FencingToken> {
+        let tokens = self.ownerships.iter().map(Ownership::fencing_token);
+        tokens.collect()
+    }
+
+    /// As [`MultiGuard::transaction`].
+    pub fn transaction(&self) -> GuardedTransaction<'_> {
+        transaction_under(self.ownerships.iter())
+    }
+
+    /// As [`Term::spawn`]: the znodes go only after it has gone.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.term.spawn(task);
+    }
+
+    /// Waits for the end of the term.
+    ///
+    /// Cancel safe.
+    pub async fn ended(&self) {
+        self.term.ended().await;
     }
 }
 

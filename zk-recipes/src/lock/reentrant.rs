@@ -281,8 +281,8 @@ impl<O: Ord> ReentrantGuard<O> {
 }
 
 impl<O: Ord + Send + Sync + 'static> Hold for ReentrantGuard<O> {
-    fn ownership(&self) -> Ownership {
-        self.guard.ownership()
+    fn ownerships(&self) -> Vec<Ownership> {
+        vec![self.guard.ownership()]
     }
 
     fn release(self) -> impl Future<Output = Result<(), Error>> + Send {

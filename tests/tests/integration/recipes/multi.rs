@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use zk_recipes::{Error, MultiGuard, MultiLock, ReadWriteLock};
+use zk_recipes::{Ended, Error, MultiGuard, MultiLock, MultiTerm, Policy, ReadWriteLock};
 use zk_tests::Target;
 use zk_tests::wait::{eventually, within};
 
@@ -164,6 +164,48 @@ async fn a_transaction_needs_all_of_them() {
     assert_eq!(data, "1");
     let released = within("the release", guard.release()).await;
     assert_eq!(released.unwrap_err(), Error::Lost(Why::Deleted));
+    until(&observer, [0, 0, 0]).await;
+}
+
+#[tokio::test]
+async fn work_ends_with_any_of_them() {
+    let target = Target::start().await;
+    let (client, observer) = (target.client().await, target.client().await);
+    let locks = mutexes(&client, &[A, B, C]);
+    let counting = locks.run(Policy::OnSuspend, async |term: MultiTerm| {
+        term.transaction()
+            .set_data("/", b"1", None)
+            .commit()
+            .await?;
+        Ok::<_, Error>(term.fencing_tokens().len())
+    });
+    let counted = within("the work", counting).await.unwrap();
+    assert_eq!(counted, Ended::Finished(Ok(3)));
+    assert_eq!(children(&observer).await, [0, 0, 0]);
+
+    let (child, childs_end) = tokio::sync::oneshot::channel::<()>();
+    let (told, mut path) = tokio::sync::mpsc::channel(1);
+    let work = async move |term: MultiTerm| {
+        term.spawn(async move {
+            let _child = child;
+            std::future::pending::<()>().await;
+        });
+        told.send(term.ownerships()[1].path().to_owned())
+            .await
+            .unwrap();
+        std::future::pending::<()>().await;
+    };
+    let (ended, ending) = tokio::sync::oneshot::channel();
+    let run = async move {
+        // Whose future can be moved to another thread.
+        let _ = ended.send(locks.run(Policy::OnLost, work).await);
+    };
+    drop(client.env().spawn("run", Box::pin(run)));
+    let path = within("the start", path.recv()).await.unwrap();
+    observer.delete(&path, None).await.unwrap();
+    let ended = within("the end", ending).await.unwrap().unwrap();
+    assert_eq!(ended, Ended::Lost(Why::Deleted));
+    assert!(within("the child's end", childs_end).await.is_err());
     until(&observer, [0, 0, 0]).await;
 }
 
