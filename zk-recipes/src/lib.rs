@@ -127,7 +127,7 @@ pub use leader::{
     Leadership, Participant,
 };
 pub use lock::{
-    MultiGuard, MultiLock, MultiLockBuilder, MultiTerm, Mutex, MutexBuilder, ReadWriteLock,
+    InLine, MultiGuard, MultiLock, MultiLockBuilder, MultiTerm, Mutex, MutexBuilder, ReadWriteLock,
     ReadWriteLockBuilder, ReentrantGuard, ReentrantMutex, Semaphore, SemaphoreBuilder, WriteGuard,
 };
 pub use membership::{

@@ -1,5 +1,8 @@
 //! Locks.
 
+mod in_line;
+pub use in_line::InLine;
+
 mod line;
 
 mod mutex;

@@ -41,7 +41,11 @@ pub(super) struct Election {
 
 impl Election {
     pub(super) async fn campaign(&self) -> Result<Guard, Error> {
-        let deadline = Deadline::optional(&self.client, self.deadline);
+        self.campaign_within(self.deadline).await
+    }
+
+    pub(super) async fn campaign_within(&self, limit: Option<Duration>) -> Result<Guard, Error> {
+        let deadline = Deadline::optional(&self.client, limit);
         let contender = Contender::acquire(&self.client, &self.path, &self.entry, deadline).await?;
         tracing::info!(path = contender.path(), id = self.id, "leading");
         Ok(contender.own(self.proof))

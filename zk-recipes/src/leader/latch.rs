@@ -88,6 +88,19 @@ impl LeaderLatch {
         self.election.campaign().await
     }
 
+    /// Stands for election and waits for leadership, `limit` at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`campaign`](Self::campaign); `DeadlineExceeded` after `limit`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As `campaign`.
+    pub async fn campaign_within(&self, limit: Duration) -> Result<Guard, Error> {
+        self.election.campaign_within(Some(limit)).await
+    }
+
     /// Stands for election, runs `work` for one term as far as the builder's policy allows, and
     /// resigns.
     ///

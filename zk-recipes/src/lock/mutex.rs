@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use zk_client::{Acl, Client, DEFAULT_OPERATION_DEADLINE};
 
+use super::in_line::{InLine, in_line};
 use super::revocation::revoke_owners;
 use crate::contender::{Contender, Entry};
 use crate::deadline::Deadline;
@@ -174,6 +175,18 @@ impl Mutex {
     pub async fn revoke(&self) -> Result<usize, Error> {
         let entry = self.entry.as_ref().map_err(Clone::clone)?;
         revoke_owners(&self.client, &self.path, &entry.layout).await
+    }
+
+    /// Who has the lock and who waits for it, in line, as Curator's `getParticipantNodes` and
+    /// kazoo's `contenders`. Somebody may come or go while it is read: for people and logs, not
+    /// to act on.
+    ///
+    /// # Errors
+    ///
+    /// The server's verdict, or the connection is lost for too long.
+    pub async fn in_line(&self) -> Result<Vec<InLine>, Error> {
+        let entry = self.entry.as_ref().map_err(Clone::clone)?;
+        in_line(&self.client, &self.path, &entry.layout).await
     }
 
     /// The lock's znode, the parent of the contenders.

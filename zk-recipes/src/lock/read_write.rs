@@ -23,6 +23,7 @@ use bytes::Bytes;
 use zk_client::{Acl, Client, CreateMode, CreateOptions, DEFAULT_OPERATION_DEADLINE};
 use zk_proto::path;
 
+use super::in_line::{InLine, in_line};
 use super::line::{Line, Terms};
 use super::revocation::revoke_owners;
 use crate::create_by::create_by;
@@ -226,6 +227,17 @@ impl ReadWriteLock {
     pub async fn revoke(&self) -> Result<usize, Error> {
         let layout = &self.sides()?.write.entry.layout;
         revoke_owners(&self.client, &self.path, layout).await
+    }
+
+    /// Who has the lock and who waits for it, in line, readers and writers. Somebody may come or
+    /// go while it is read: for people and logs, not to act on.
+    ///
+    /// # Errors
+    ///
+    /// The server's verdict, or the connection is lost for too long.
+    pub async fn in_line(&self) -> Result<Vec<InLine>, Error> {
+        let layout = &self.sides()?.write.entry.layout;
+        in_line(&self.client, &self.path, layout).await
     }
 
     /// The lock's znode, the parent of the contenders.

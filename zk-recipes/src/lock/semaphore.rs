@@ -28,6 +28,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use zk_client::{Acl, Client, DEFAULT_OPERATION_DEADLINE};
 
+use super::in_line::InLine;
 use super::line::Terms;
 use crate::deadline::Deadline;
 use crate::dialect::Dialect;
@@ -133,8 +134,50 @@ impl Semaphore {
 
     async fn acquire_until(&self, deadline: Deadline) -> Result<Guard, Error> {
         match self.leases()? {
-            Leases::Curator(leases) => leases.acquire(deadline).await,
+            Leases::Curator(leases) => {
+                let mut guards = leases.acquire(1, deadline).await?;
+                Ok(guards.pop().expect("as many as were asked for"))
+            }
             Leases::Kazoo(leases) => leases.acquire(deadline).await,
+        }
+    }
+
+    /// Waits for `count` leases, all or none, as Curator's `acquire(int)`: they are taken under one
+    /// turn in the inner lock, so that two who want several do not wait for each other. Only in
+    /// Curator's layout. If one of them is lost while it waits for the rest, the others are given
+    /// back.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire); `InvalidArgument` for no lease, for more than there are by a
+    /// fixed size, and in kazoo's layout.
+    ///
+    /// # Cancel safety
+    ///
+    /// As `acquire`.
+    pub async fn acquire_many(&self, count: u32) -> Result<Vec<Guard>, Error> {
+        let deadline = Deadline::optional(&self.client, self.deadline);
+        match self.leases()? {
+            Leases::Curator(leases) => leases.acquire(count, deadline).await,
+            Leases::Kazoo(_) => {
+                let reason = "kazoo's semaphore gives one at a time";
+                Err(Error::invalid("count", reason))
+            }
+        }
+    }
+
+    /// Who holds a lease, in the order in which they got it, and the first of those who want one
+    /// (which is no owner yet). Somebody may come or go while it is read: for people and logs, not
+    /// to act on.
+    ///
+    /// # Errors
+    ///
+    /// The server's verdict, or the connection is lost for too long; `BadDocument` if the shared
+    /// count is none.
+    pub async fn in_line(&self) -> Result<Vec<InLine>, Error> {
+        match self.leases()? {
+            Leases::Curator(leases) => leases.in_line().await,
+            Leases::Kazoo(leases) => leases.in_line().await,
         }
     }
 

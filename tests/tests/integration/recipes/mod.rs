@@ -11,6 +11,7 @@ mod group;
 mod guard;
 mod handover;
 mod herd;
+mod in_line;
 mod latch;
 mod multi;
 mod mutex;
@@ -21,6 +22,7 @@ mod revocation;
 mod scope;
 mod selector;
 mod semaphore;
+mod several;
 mod watch;
 
 use zk_client::Client;

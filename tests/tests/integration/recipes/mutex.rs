@@ -276,3 +276,34 @@ async fn a_parent_whose_numbers_are_used_up_is_made_anew_once_it_is_empty() {
     assert!(after.czxid > before.czxid);
     release(guard).await;
 }
+
+#[tokio::test]
+async fn a_list_of_contenders_that_is_too_long_is_a_typed_error() {
+    let target = Target::start().await;
+    let observer = target.client().await;
+    let holder = acquire(&Mutex::new(&observer, LOCK)).await;
+    let mode = CreateMode::Persistent;
+    let crowd = (0..200).map(|number| {
+        let name = format!("{LOCK}/a-foreign-child-with-a-long-name-{number}");
+        observer.create(&name, b"", mode)
+    });
+    for created in crowd.collect::<Vec<_>>() {
+        created.await.unwrap();
+    }
+    let client = target.builder().reply_limit(4096).connect().await.unwrap();
+    let lock = Mutex::new(&client, LOCK);
+    let refused = within("the answer", lock.acquire()).await.unwrap_err();
+    match &refused {
+        Error::Client(zk_client::Error::ReplyTooLarge { path, size, limit }) => {
+            assert_eq!((&**path, *limit), (LOCK, 4096));
+            assert!(*size > 200 * 30);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(!refused.is_retryable());
+    release(holder).await;
+    // It stands in nobody's way.
+    let lines = Mutex::new(&observer, LOCK);
+    let empty = async || lines.in_line().await.unwrap().is_empty();
+    eventually("its place is given up", empty).await;
+}

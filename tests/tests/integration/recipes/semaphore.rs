@@ -12,10 +12,10 @@ use zk_tests::{Cut, Direction, Proxy, Target};
 use super::*;
 use crate::cancel::drop_after;
 
-const PATH: &str = "/limits/s";
+pub(super) const PATH: &str = "/limits/s";
 const SIZE: &str = "/limits/size";
 
-async fn lease(semaphore: &Semaphore) -> Guard {
+pub(super) async fn lease(semaphore: &Semaphore) -> Guard {
     within("a lease", semaphore.acquire()).await.unwrap()
 }
 
@@ -36,11 +36,11 @@ async fn until_in_line(observer: &Client, count: usize) {
     .await;
 }
 
-async fn leases(observer: &Client) -> usize {
+pub(super) async fn leases(observer: &Client) -> usize {
     children(observer, &format!("{PATH}/leases")).await
 }
 
-async fn until_clean(client: &Client, observer: &Client) {
+pub(super) async fn until_clean(client: &Client, observer: &Client) {
     eventually("the reaper", async || client.guaranteed_deletes() == 0).await;
     let locks = children(observer, &format!("{PATH}/locks")).await;
     assert_eq!((locks, leases(observer).await), (0, 0));

@@ -12,6 +12,7 @@ use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::guard::Guard;
 use crate::layout::Role;
+use crate::lock::in_line::{InLine, children, describe};
 use crate::lock::line::{Line, Terms};
 use crate::parents::make_anew;
 
@@ -36,31 +37,59 @@ impl Curator {
         &self.lease.client
     }
 
-    pub(super) async fn acquire(&self, deadline: Deadline) -> Result<Guard, Error> {
+    /// `count` leases, all in one turn: whoever waits for the rest lets nobody else take any.
+    pub(super) async fn acquire(
+        &self,
+        count: u32,
+        deadline: Deadline,
+    ) -> Result<Vec<Guard>, Error> {
+        self.size.check_count(count)?;
         let gate = self.gate.contend(deadline).await?;
         let is_exhausted = AtomicBool::new(false);
         let acquiring = async {
             loop {
-                let lease = self.enter().await?;
-                if self.wait(&lease).await? {
+                if let Some(leases) = self.enter_all(count).await? {
                     leave(gate).await?;
-                    return Ok(lease.own(self.lease.proof));
+                    return Ok(leases);
                 }
-                tracing::warn!(path = lease.parent(), "sequence numbers are used up");
+                tracing::warn!(path = self.lease.path, "sequence numbers are used up");
                 is_exhausted.store(true, Ordering::Relaxed);
-                lease.leave().await?;
                 make_anew(self.client(), &self.lease.path).await?;
                 is_exhausted.store(false, Ordering::Relaxed);
             }
         };
         let acquired = deadline.bound(self.client(), acquiring).await;
-        acquired.unwrap_or_else(|| {
+        let leases: Vec<Contender> = acquired.unwrap_or_else(|| {
             Err(if is_exhausted.load(Ordering::Relaxed) {
                 exhausted(&self.lease.path, deadline)
             } else {
                 deadline.exceeded()
             })
-        })
+        })?;
+        let own = |lease: Contender| lease.own(self.lease.proof);
+        Ok(leases.into_iter().map(own).collect())
+    }
+
+    /// Waits until they count, one after the other; `None` if the parent's sequences are used
+    /// up. Those that are left are the reaper's.
+    async fn enter_all(&self, count: u32) -> Result<Option<Vec<Contender>>, Error> {
+        let mut leases: Vec<Contender> = Vec::new();
+        for _ in 0..count {
+            let lease = self.enter().await?;
+            if !self.wait(&lease).await? {
+                return Ok(None);
+            }
+            leases.push(lease);
+        }
+        if count > 1 {
+            // While the last was waited for, somebody may have deleted another.
+            let there = leases[0].children(None).await?;
+            let is_gone = |lease: &&Contender| !there.iter().any(|name| name == lease.name());
+            if let Some(gone) = leases.iter().find(is_gone) {
+                return Err(gone.removed());
+            }
+        }
+        Ok(Some(leases))
     }
 
     pub(super) async fn try_acquire(&self, deadline: Deadline) -> Result<Option<Guard>, Error> {
@@ -86,6 +115,16 @@ impl Curator {
         };
         let tried = deadline.bound(self.client(), trying).await;
         tried.unwrap_or_else(|| Err(deadline.exceeded()))
+    }
+
+    pub(super) async fn in_line(&self) -> Result<Vec<InLine>, Error> {
+        let size = self.size.look(self.client()).await?;
+        let leases = children(self.client(), &self.lease.path).await?;
+        let line = self.lease.entry.layout.contenders(&leases).into_iter();
+        let line = line
+            .zip(0_u32..)
+            .map(|(lease, ahead)| (lease.name, ahead < size));
+        describe(self.client(), &self.lease.path, line.collect()).await
     }
 
     async fn enter(&self) -> Result<Contender, Error> {

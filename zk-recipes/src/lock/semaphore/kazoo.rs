@@ -10,6 +10,7 @@ use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::guard::Guard;
 use crate::layout::Role;
+use crate::lock::in_line::{InLine, children, describe};
 use crate::lock::line::{Line, Terms};
 use crate::ownership::Why;
 
@@ -73,6 +74,15 @@ impl Kazoo {
         };
         let tried = deadline.bound(self.client(), trying).await;
         tried.unwrap_or_else(|| Err(deadline.exceeded()))
+    }
+
+    /// Every child holds one; the names tell no order.
+    pub(super) async fn in_line(&self) -> Result<Vec<InLine>, Error> {
+        let leases = children(self.client(), &self.path).await?;
+        let owners = leases.iter().map(|name| (name.as_str(), true)).collect();
+        let mut owners = describe(self.client(), &self.path, owners).await?;
+        owners.sort_by_key(|owner| owner.token);
+        Ok(owners)
     }
 
     /// Makes the semaphore's znode, which tells the size, or sees to it that it tells ours.

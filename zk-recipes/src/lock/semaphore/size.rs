@@ -43,6 +43,33 @@ impl Size {
         }
     }
 
+    /// The number as it is now, for who does not wait: the seed while nobody has made it.
+    pub(super) async fn look(&self, client: &Client) -> Result<u32, Error> {
+        let (path, seed) = match self {
+            Self::Fixed(size) => return Ok(*size),
+            Self::Shared { path, seed } => (path, *seed),
+        };
+        let patient = client.retrying(PATIENCE);
+        match patient.run(|client| client.get_data(path, None)).await {
+            Ok((data, _)) => decode(path, &data),
+            Err(error) if error.code() == Some(ErrorCode::NoNode) => Ok(seed),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// That so many can be held at a time. A shared count may grow.
+    pub(super) fn check_count(&self, count: u32) -> Result<(), Error> {
+        let size = match self {
+            Self::Fixed(size) => *size,
+            Self::Shared { .. } => u32::MAX,
+        };
+        if count == 0 || count > size {
+            let reason = format!("{count} is not from 1 to {size}");
+            return Err(Error::invalid("count", reason));
+        }
+        Ok(())
+    }
+
     /// Sets it for everybody.
     pub(super) async fn set(&self, client: &Client, size: u32) -> Result<(), Error> {
         let Self::Shared { path, .. } = self else {
