@@ -23,6 +23,7 @@ mod scope;
 mod selector;
 mod semaphore;
 mod several;
+mod spawn;
 mod watch;
 
 use zk_client::Client;
