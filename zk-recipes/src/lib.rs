@@ -50,12 +50,13 @@
 //! | [`LeaderSelector`] | `<path>/_c_U-lock-S` with the id | lowest sequence | order of arrival; each term queues anew | as `LeaderLatch` | as `LeaderLatch` | reaped | as `Mutex` | czxid |
 //! | [`Barrier`] | `<path>`, persistent | whoever sets or removes it | all pass at once | waits on | waits on in the next session | nothing is left | it is read again | none: no ownership |
 //! | [`DoubleBarrier`] | `<path>/U`, `<path>/ready` | the member that completes the party | all enter and leave together | waits on | the member is out, with an error | reaped | found again by its name | none: no ownership |
-//! | [`AtomicLong`], [`CasCell`], [`CachedLong`] | `<path>`, persistent | the write whose version fits | none: whoever is faster | calls wait for their deadline | goes on in the next session | applied or not | unknown, or resolved with `exactly_once` | none: fixed path |
+//! | [`AtomicLong`], [`CasCell`], [`CachedLong`] | `<path>`, persistent; by `exactly_once` `<witnesses>/_c_U-witness` | the write whose version fits | none: whoever is faster | calls wait for their deadline | goes on in the next session | applied or not | unknown, or resolved with `exactly_once` | none: fixed path |
 //! | [`SharedCount`], [`SharedValue`] | `<path>`, persistent | the write whose version fits | none: whoever is faster | the value is the last one seen | goes on in the next session | applied or not | unknown | none: fixed path |
 //! | [`Subscription`], [`Cache`] | none of their own | everybody sees everything | each at its own pace, coalesced | the last state, marked | catches up in the next session | nothing is left | it is read again | none: no ownership |
 //! | [`ConfigWatch`] | `<path>`, persistent | the newest good document | none: whoever is faster | the last good document, with its age | catches up in the next session | nothing is left | of an update: unknown, or seen by reading | none: fixed path |
-//! | [`GroupMembership`] | `<path>/<id>`, ephemeral | each member its own id | none needed | members as last seen | joins again | reaped | seen by reading | none: fixed path |
-//! | [`PersistentNode`], [`PersistentTtlNode`] | `<path>` | the newest owner of equal data | none needed | kept by the server until it expires the session | made again | reaped | seen by reading | none: fixed path |
+//! | [`GroupMembership`] | `<path>/<id>`, ephemeral | each member its own id; of equal payload the newest | none needed | members as last seen | joins again | reaped | seen by reading | none: fixed path |
+//! | [`PersistentNode`] | `<path>`, ephemeral unless told otherwise | the newest owner of equal data; else whoever was there | none needed | kept by the server until it expires the session | made again | reaped | seen by reading | none: fixed path |
+//! | [`PersistentTtlNode`] | `<path>` and `<path>/touch`, persistent with a TTL | nobody: all who keep it touch it | none needed | kept by the server for its TTL, then made again | nothing happens to it | gone after two TTLs at most | seen by reading | none: fixed path |
 //! | [`SimpleQueue`] | `<path>/qn-S`, persistent | whoever deletes the first | elements in order; takers race | waits on | waits on in the next session | taken or not | of a take: unknown, at most once | none: no ownership |
 //!
 //! Each type says more, and where other languages' clients may share its path.
