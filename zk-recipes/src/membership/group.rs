@@ -7,7 +7,7 @@
 //! ```
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -135,6 +135,8 @@ pub struct GroupMembership {
     path: String,
     client: Client,
     members: watch::Receiver<Members>,
+    /// Set before `members` ends.
+    ended: Arc<OnceLock<Error>>,
     task: TaskHandle,
 }
 
@@ -163,9 +165,15 @@ impl GroupMembership {
         }
     }
 
-    /// The members, as a value that can be read, awaited, and not missed.
+    /// The members, as a value that can be read, awaited, and not missed. It ends with this, or
+    /// when it follows the server no longer: [`error`](Self::error) says why.
     pub fn members(&self) -> watch::Receiver<Members> {
         self.members.clone()
+    }
+
+    /// Why the members are followed no longer.
+    pub fn error(&self) -> Option<Error> {
+        self.ended.get().cloned()
     }
 
     /// Who comes and goes, those who are there first. Slow consumers miss those who came and
@@ -285,8 +293,10 @@ impl GroupMembershipBuilder {
         let mut events = MemberEvents::start(&self.client, &self.path, self.layout)?;
         events.load().await?;
         let (sender, members) = watch::channel(events.members());
+        let ended = Arc::new(OnceLock::new());
+        let why = Arc::clone(&ended);
         let following = async move {
-            while events.load().await.is_ok() {
+            while let Ok(()) = events.load().await.map_err(|error| why.set(error)) {
                 sender.send_replace(events.members());
                 events.told.clear();
             }
@@ -301,6 +311,7 @@ impl GroupMembershipBuilder {
                 .spawn("zk-recipes-group", Box::pin(following)),
             client: self.client,
             members,
+            ended,
         })
     }
 }

@@ -52,7 +52,8 @@ pub enum NodeState {
         /// Its session; zero if it is no ephemeral.
         owner: SessionId,
     },
-    /// The connection is lost, or an answer: it is looked at as soon as possible.
+    /// The connection is lost, or an answer, or it is to have other data: it is looked at as soon
+    /// as possible.
     InDoubt,
     /// It is not kept any more, for this reason.
     Ended(Error),
@@ -109,8 +110,18 @@ impl PersistentNode {
     }
 
     /// Changes the data it should have. Of quick successive changes the last is written.
+    /// From here on it is [`InDoubt`](NodeState::InDoubt) until that is so.
     pub fn set_data(&self, data: impl Into<Bytes>) {
-        self.data.send_replace(data.into());
+        let data = data.into();
+        // Under the state's lock, as the task publishes: it never takes the old data for the new.
+        self.state.send_if_modified(|state| {
+            self.data.send_replace(data);
+            let was_present = matches!(state, NodeState::Present { .. });
+            if was_present {
+                *state = NodeState::InDoubt;
+            }
+            was_present
+        });
     }
 
     /// How it stands, as a value that can be read, awaited, and not missed.

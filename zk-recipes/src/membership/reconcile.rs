@@ -174,9 +174,12 @@ impl Reconciler {
         }
     }
 
+    /// Whatever is said of data that is to be replaced already, is said too late.
     fn publish(&self, state: NodeState) {
         self.state.send_if_modified(|published| {
-            let is_news = *published != state;
+            let is_late = matches!(state, NodeState::Present { .. })
+                && self.data.has_changed().unwrap_or(false);
+            let is_news = *published != state && !is_late;
             if is_news {
                 *published = state;
             }

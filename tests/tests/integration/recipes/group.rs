@@ -73,6 +73,39 @@ async fn a_node_is_kept_as_it_should_be() {
 }
 
 #[tokio::test]
+async fn a_node_is_present_only_with_the_data_it_is_to_have() {
+    let target = Target::start().await;
+    let (client, other) = (target.client().await, target.client().await);
+    let node = node(&client, "0");
+    for number in 1..50 {
+        let data = number.to_string();
+        node.set_data(data.clone());
+        within("the node", node.present()).await.unwrap();
+        let state = node.state().borrow().clone();
+        other.sync(NODE).await.unwrap();
+        let (found, stat) = other.get_data(NODE, None).await.unwrap();
+        assert_eq!(found, data);
+        let (czxid, version) = (stat.czxid, stat.version);
+        assert_eq!(state, NodeState::Present { czxid, version });
+    }
+}
+
+#[tokio::test]
+async fn a_group_says_why_it_is_looked_at_no_longer() {
+    let target = Target::start().await;
+    let client = target.client().await;
+    let group = GroupMembership::join(&client, GROUP, "a", "1")
+        .await
+        .unwrap();
+    assert_eq!(group.error(), None);
+    let mut members = group.members();
+    client.clone().close().await.unwrap();
+    let ended = async { while members.changed().await.is_ok() {} };
+    within("the end", ended).await;
+    assert_eq!(group.error(), Some(Error::Client(zk_client::Error::Closed)));
+}
+
+#[tokio::test]
 async fn a_restarted_process_takes_its_node_over_without_a_gap() {
     let target = Target::start().await;
     let (before, after) = (target.client().await, target.client().await);
