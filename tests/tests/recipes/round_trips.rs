@@ -138,3 +138,45 @@ async fn terms(sim: Sim) {
 fn a_term_without_work_takes_three_round_trips() {
     simulate(2, terms);
 }
+
+async fn handed_over(sim: Sim) {
+    sim.set_latency(ONE_WAY, Duration::ZERO);
+    let _server = start_server(&sim).await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        clients.push(connect(&sim, "stage").await);
+    }
+    make_parent(&clients[0]).await;
+    let latch = |number: usize, id: &str| {
+        let latch = LeaderLatch::builder(&clients[number], LOCK).id(id);
+        latch.build().unwrap()
+    };
+    let env = sim.env("stage");
+    let (leader, between, target) = (latch(0, "leader"), latch(1, "between"), latch(2, "target"));
+    let guard = leader.campaign().await.unwrap();
+    let token = guard.fencing_token();
+    // Makes way, and is still in line when the target leads.
+    let in_between = async move { drop(between.campaign().await) };
+    drop(env.spawn("between", Box::pin(in_between)));
+    let waiting = async {
+        pause(&env, ROUND_TRIP).await;
+        let guard = target.campaign().await.unwrap();
+        (guard, env.now())
+    };
+    let handing = async {
+        pause(&env, 20 * ROUND_TRIP).await;
+        let handed = leader.hand_over(guard, "target", SESSION_TIMEOUT).await;
+        handed.map_err(|(_, error)| error).unwrap();
+        env.now()
+    };
+    let ((next, leads), left) = tokio::join!(waiting, handing);
+    assert!(next.fencing_token() > token);
+    // The leader's znode was gone when the answer to its delete left the server.
+    let gap = leads.since(left - ONE_WAY);
+    assert!(gap <= ROUND_TRIP * 3 / 2 + SLACK, "nobody led for {gap:?}");
+}
+
+#[test]
+fn nobody_leads_for_one_notification_and_a_look_when_leadership_is_handed_over() {
+    simulate(3, handed_over);
+}
