@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use futures_util::stream::{Stream, unfold};
 use tokio::sync::watch;
 use zk_client::{Acl, Client, ProtectedId, Zxid};
 use zk_env::TaskHandle;
@@ -367,6 +368,16 @@ impl MemberEvents {
             }
             self.load().await?;
         }
+    }
+
+    /// The events as a stream, which ends after its first error.
+    pub fn into_stream(self) -> impl Stream<Item = Result<MemberEvent, Error>> + Send {
+        unfold(Some(self), async |events| {
+            let mut events = events?;
+            let event = events.next().await;
+            let rest = event.is_ok().then_some(events);
+            Some((event, rest))
+        })
     }
 
     fn members(&self) -> Members {

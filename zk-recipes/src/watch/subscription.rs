@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use futures_util::stream::{Stream, unfold};
 use zk_client::Client;
 use zk_proto::path;
 
@@ -87,6 +88,27 @@ impl Subscription {
     /// Safe.
     pub async fn next(&mut self) -> Result<Update, Error> {
         self.watched.next(&self.mailbox).await
+    }
+
+    /// The updates as a stream, which ends after its first error.
+    ///
+    /// ```no_run
+    /// # async fn example(subscription: zk_recipes::Subscription) {
+    /// use futures_util::{StreamExt, pin_mut};
+    /// let updates = subscription.into_stream();
+    /// pin_mut!(updates);
+    /// while let Some(Ok(update)) = updates.next().await {
+    ///     println!("{update:?}");
+    /// }
+    /// # }
+    /// ```
+    pub fn into_stream(self) -> impl Stream<Item = Result<Update, Error>> + Send {
+        unfold(Some(self), async |subscription| {
+            let mut subscription = subscription?;
+            let update = subscription.next().await;
+            let rest = update.is_ok().then_some(subscription);
+            Some((update, rest))
+        })
     }
 
     /// The client it watches with.

@@ -1,5 +1,6 @@
 //! Persistent nodes and groups.
 
+use futures_util::StreamExt;
 use zk_client::CreateMode;
 use zk_recipes::{
     Error, GroupLayout, GroupMembership, MemberEvent, NodeMode, NodeState, PersistentNode,
@@ -99,7 +100,10 @@ async fn a_group_says_why_it_is_looked_at_no_longer() {
         .unwrap();
     assert_eq!(group.error(), None);
     let mut members = group.members();
+    let events = group.events().unwrap();
     client.clone().close().await.unwrap();
+    let events: Vec<_> = within("the end", events.into_stream().collect()).await;
+    assert!(matches!(events[..], [Err(_)]), "{events:?}");
     let ended = async { while members.changed().await.is_ok() {} };
     within("the end", ended).await;
     assert_eq!(group.error(), Some(Error::Client(zk_client::Error::Closed)));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use zk_client::CreateMode;
 use zk_recipes::{Cache, Change, Depth, Error, Subscription, Update, Znode};
 use zk_tests::wait::{eventually, until_connected, until_not_connected, within};
@@ -236,6 +237,29 @@ async fn too_many_znodes_and_a_closed_client_end_it_with_an_error() {
         let closed = within("the end", subscription.next()).await.unwrap_err();
         assert_eq!(closed, Error::Client(zk_client::Error::Closed));
     }
+}
+
+#[tokio::test]
+async fn a_stream_has_all_updates_and_ends_after_its_error() {
+    let target = Target::start().await;
+    let client = target.client().await;
+    create(&client, ROOT, "").await;
+    let mut updates = Box::pin(subscribe(&client, Depth::Node).into_stream());
+    let first = within("the snapshot", updates.next()).await;
+    assert!(
+        matches!(first, Some(Ok(Update::Snapshot { .. }))),
+        "{first:?}"
+    );
+    client.set_data(ROOT, b"1", None).await.unwrap();
+    let second = within("the change", updates.next()).await;
+    assert!(
+        matches!(second, Some(Ok(Update::Change { .. }))),
+        "{second:?}"
+    );
+    client.close().await.unwrap();
+    let rest: Vec<_> = within("the end", updates.collect()).await;
+    assert_eq!(rest.len(), 1);
+    assert!(rest[0].is_err());
 }
 
 #[tokio::test]
