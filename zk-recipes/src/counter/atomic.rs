@@ -26,7 +26,15 @@ pub struct Changed {
 /// wire, or by [`format`](AtomicLongBuilder::format) its `DistributedAtomicInteger` or kazoo's
 /// `Counter`.
 ///
-/// What is said of [`CasCell`] about lost replies, races and cancellation holds here.
+/// | | |
+/// |---|---|
+/// | who wins | the first to write; the others add to what it wrote |
+/// | fairness | none; by [`lock`](AtomicLongBuilder::lock) that of a mutex, after some lost races |
+/// | connection lost, session expired | tried again if not applied, within the deadline |
+/// | a lost reply | unknown, and not repeated; found out with [`exactly_once`](AtomicLongBuilder::exactly_once), as [`CasCell`] says |
+/// | cancelled | counted once or not at all |
+/// | a sum that does not fit | refused; nothing is changed |
+/// | token | none: nobody owns it |
 ///
 /// ```no_run
 /// # async fn example(client: zk_client::Client) -> Result<(), zk_recipes::Error> {

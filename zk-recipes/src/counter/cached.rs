@@ -15,6 +15,13 @@ use crate::error::Error;
 /// handed out: the rest of a range when the handle goes, and a whole one whose reservation
 /// had an unknown outcome or was dropped.
 ///
+/// | | |
+/// |---|---|
+/// | who wins | ranges are distinct, whoever reserves them |
+/// | connection lost, session expired | what is in hand is handed out; a new range waits, within the number's deadline |
+/// | a lost reply, cancelled | a range that nobody uses; never a number twice |
+/// | token | none: a number is none, it may be handed out long after a higher one |
+///
 /// ```no_run
 /// # async fn example(client: zk_client::Client) -> Result<(), zk_recipes::Error> {
 /// use zk_recipes::{AtomicLong, CachedLong};

@@ -32,6 +32,16 @@ const RETRIES: u32 = 8;
 /// | session expired | nothing happens to the znode |
 /// | dropped | it stays for up to twice the TTL |
 /// | token | none |
+///
+/// ```no_run
+/// # async fn example(client: zk_client::Client) -> Result<(), zk_recipes::Error> {
+/// use std::time::Duration;
+/// use zk_recipes::PersistentTtlNode;
+/// let ttl = Duration::from_secs(60);
+/// let seen = PersistentTtlNode::start(&client, "/seen/host-7", "10.0.0.7", ttl)?;
+/// seen.present().await?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct PersistentTtlNode {
     node: Arc<PersistentNode>,
