@@ -1,6 +1,6 @@
 //! Locks.
 
-mod in_line;
+pub(crate) mod in_line;
 pub use in_line::InLine;
 
 mod line;

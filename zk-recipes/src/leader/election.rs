@@ -2,19 +2,16 @@
 
 use std::time::Duration;
 
-use zk_client::{Client, ErrorCode, RetryPolicy};
-use zk_proto::path;
+use zk_client::Client;
 
 use super::handover;
 use crate::contender::{Contender, Entry};
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::guard::Guard;
+use crate::lock::in_line::in_line;
 use crate::proof::Proof;
 use crate::scope::{Ended, Policy, Term};
-
-/// Attempts of a read that tells who takes part.
-const READ_ATTEMPTS: u32 = 10;
 
 /// Somebody who takes part in an election.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,24 +58,14 @@ impl Election {
 
     /// Who takes part, in line.
     pub(super) async fn participants(&self) -> Result<Vec<Participant>, Error> {
-        let idempotent = self.client.retrying(RetryPolicy::new(READ_ATTEMPTS));
-        let children = idempotent.run(|client| client.get_children(&self.path, None));
-        let children = match children.await {
-            Err(error) if error.code() == Some(ErrorCode::NoNode) => return Ok(Vec::new()),
-            children => children?,
-        };
-        let mut participants = Vec::new();
-        for place in self.entry.layout.contenders(&children) {
-            let path = path::join(&self.path, place.name);
-            match idempotent.run(|client| client.get_data(&path, None)).await {
-                Ok((data, _)) => participants.push(Participant {
-                    id: String::from_utf8_lossy(handover::id_of(&data)).into_owned(),
-                    is_leader: participants.is_empty(),
-                    path,
-                }),
-                Err(error) if error.code() == Some(ErrorCode::NoNode) => {}
-                Err(error) => return Err(error.into()),
-            }
+        let line = in_line(&self.client, &self.path, &self.entry.layout).await?;
+        let mut participants = Vec::with_capacity(line.len());
+        for one in line {
+            participants.push(Participant {
+                id: String::from_utf8_lossy(handover::id_of(&one.data)).into_owned(),
+                is_leader: participants.is_empty(),
+                path: one.path,
+            });
         }
         Ok(participants)
     }

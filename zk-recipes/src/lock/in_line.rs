@@ -1,6 +1,7 @@
 //! Who has a lock, and who waits for it: for people, logs and metrics.
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use zk_client::{Client, ErrorCode, RetryPolicy, SessionId};
 use zk_proto::path;
 
@@ -11,6 +12,9 @@ use crate::ownership::FencingToken;
 
 /// Attempts of a read; each is harmless to repeat.
 const PATIENCE: RetryPolicy = RetryPolicy::new(10).for_idempotent();
+
+/// Reads that are under way at a time.
+const BATCH: usize = 64;
 
 /// Somebody in line, as the server showed it for a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +42,7 @@ pub(super) async fn children(client: &Client, parent: &str) -> Result<Vec<String
 }
 
 /// Those in line at `parent`, first come first; whoever leaves while they are read is left out.
-pub(super) async fn in_line(
+pub(crate) async fn in_line(
     client: &Client,
     parent: &str,
     layout: &Layout,
@@ -56,28 +60,42 @@ pub(super) async fn in_line(
     describe(client, parent, line).await
 }
 
-/// What the znodes of these names say, in this order.
+/// What the znodes of these names say, in this order. Asked for in batches: a long line does not
+/// take as many round trips.
 pub(super) async fn describe(
     client: &Client,
     parent: &str,
     names: Vec<(&str, bool)>,
 ) -> Result<Vec<InLine>, Error> {
-    let patient = client.retrying(PATIENCE);
     let mut described = Vec::with_capacity(names.len());
-    for (name, is_owner) in names {
-        let path = path::join(parent, name);
-        match patient.run(|client| client.get_data(&path, None)).await {
-            Ok((data, stat)) => described.push(InLine {
-                // A copy: the original pins the chunk it was received in.
-                data: Bytes::copy_from_slice(&data),
-                session: stat.ephemeral_owner,
-                token: FencingToken::new(stat.czxid),
-                is_owner,
-                path,
-            }),
-            Err(error) if error.code() == Some(ErrorCode::NoNode) => {}
-            Err(error) => return Err(error.into()),
+    for batch in names.chunks(BATCH) {
+        let asked = batch.iter().map(|(name, is_owner)| {
+            let path = path::join(parent, name);
+            describe_one(client, path, *is_owner)
+        });
+        for one in join_all(asked).await {
+            described.extend(one?);
         }
     }
     Ok(described)
+}
+
+async fn describe_one(
+    client: &Client,
+    path: String,
+    is_owner: bool,
+) -> Result<Option<InLine>, Error> {
+    let patient = client.retrying(PATIENCE);
+    match patient.run(|client| client.get_data(&path, None)).await {
+        Ok((data, stat)) => Ok(Some(InLine {
+            // A copy: the original pins the chunk it was received in.
+            data: Bytes::copy_from_slice(&data),
+            session: stat.ephemeral_owner,
+            token: FencingToken::new(stat.czxid),
+            is_owner,
+            path,
+        })),
+        Err(error) if error.code() == Some(ErrorCode::NoNode) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
