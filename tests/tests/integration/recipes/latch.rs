@@ -149,3 +149,24 @@ async fn a_silent_close_changes_the_value_without_waking_anybody() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn who_stands_for_a_limited_time_leaves_the_line() {
+    let target = Target::start().await;
+    let (client, observer) = (target.client().await, target.client().await);
+    let leader = within("the lead", latch(&observer, "a").campaign())
+        .await
+        .unwrap();
+    let limit = std::time::Duration::from_millis(50);
+    let late = within("the limit", latch(&client, "b").campaign_within(limit)).await;
+    assert_eq!(
+        late.unwrap_err(),
+        Error::DeadlineExceeded { deadline: limit }
+    );
+    until_contenders(&observer, 1).await;
+    release(leader).await;
+    let patience = zk_tests::wait::PATIENCE;
+    let next = latch(&client, "b").campaign_within(patience).await;
+    release(next.unwrap()).await;
+    settled(&client, &observer).await;
+}

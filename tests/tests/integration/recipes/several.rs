@@ -8,6 +8,7 @@ use zk_tests::wait::{eventually, within};
 
 use super::semaphore::{PATH, lease, leases, until_clean};
 use super::*;
+use crate::cancel::drop_after;
 
 async fn until_leases(observer: &Client, count: usize) {
     let what = format!("{count} leases");
@@ -70,4 +71,21 @@ async fn a_lease_lost_while_more_are_waited_for_gives_up_all() {
     let removed = Error::Removed { path: first.into() };
     assert_eq!(waited.unwrap_err(), removed);
     until_clean(&client, &observer).await;
+}
+
+#[tokio::test]
+async fn several_that_are_dropped_at_any_poll_leave_no_znode() {
+    let target = Target::start().await;
+    let (client, observer) = (target.client().await, target.client().await);
+    let three = Semaphore::new(&client, PATH, 3);
+    for polls in 0.. {
+        let acquired = within("two", drop_after(polls, three.acquire_many(2))).await;
+        let is_done = acquired.is_some();
+        drop(acquired);
+        until_clean(&client, &observer).await;
+        if is_done {
+            assert!(polls > 6);
+            break;
+        }
+    }
 }
