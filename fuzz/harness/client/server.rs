@@ -259,7 +259,7 @@ impl Connection {
     }
 
     async fn answer(&mut self, request: &Request, zxid: Zxid, err: ErrorCode) -> io::Result<()> {
-        let xid = if request.op == OpCode::Ping.into() {
+        let xid = if request.op == i32::from(OpCode::Ping) {
             Xid::PING
         } else {
             request.xid
