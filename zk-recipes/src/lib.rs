@@ -58,6 +58,7 @@
 //! | [`PersistentNode`] | `<path>`, ephemeral unless told otherwise | the newest owner of equal data; else whoever was there | none needed | kept by the server until it expires the session | made again | reaped | seen by reading | none: fixed path |
 //! | [`PersistentTtlNode`] | `<path>` and `<path>/touch`, persistent with a TTL | nobody: all who keep it touch it | none needed | kept by the server for its TTL, then made again | nothing happens to it | gone after two TTLs at most | seen by reading | none: fixed path |
 //! | [`SimpleQueue`] | `<path>/qn-S`, persistent | whoever deletes the first | elements in order; takers race | waits on | waits on in the next session | taken or not | of a take: unknown, at most once | none: no ownership |
+//! | [`DistributedQueue`], [`PriorityQueue`], [`DelayQueue`], [`IdQueue`] | `<path>/queue-…S`, persistent; `<path>-locks/<item>` and `<path>-locks/_c_U-owner`, ephemeral; kazoo's as options | whoever locks the first free item | items in order; consumers race | the claim is in doubt, then held again if proven | the claim is lost, the item comes back | the item is given back | of a claim and its end: resolved by looking; of a put: unknown | the lock's czxid |
 //!
 //! Each type says more, and where other languages' clients may share its path.
 //!
@@ -137,7 +138,10 @@ pub use membership::{
 };
 pub use ownership::{FencingToken, Ownership, OwnershipState, Why};
 pub use proof::Proof;
-pub use queue::{QueueItem, SimpleQueue, SimpleQueueBuilder};
+pub use queue::{
+    DelayQueue, DistributedQueue, DistributedQueueBuilder, IdQueue, PriorityQueue, QueueClaim,
+    QueueItem, QueueLayout, SimpleQueue, SimpleQueueBuilder,
+};
 pub use scope::{CHILDREN_WITHIN, Ended, Policy, Term};
 pub use transaction::{GuardedCommit, GuardedTransaction};
 pub use watch::{

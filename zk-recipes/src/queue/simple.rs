@@ -8,25 +8,16 @@
 //! `SimpleDistributedQueue`.
 
 use bytes::Bytes;
-use zk_client::{
-    Acl, Client, CreateMode, CreateOptions, ErrorCode, RetryPolicy, Stat, Watcher, Zxid,
-};
+use zk_client::{Acl, Client, CreateMode, CreateOptions, ErrorCode, Watcher, Zxid};
 use zk_proto::path;
 
+use super::room::{DEFAULT_QUEUE_LIMIT, PATIENCE, check_room};
 use crate::contender::pause;
 use crate::error::Error;
-use crate::layout::SEQUENCE_LIMIT;
 use crate::parents::{check, create_parents};
 
 /// What the items' names begin with.
 const PREFIX: &str = "qn-";
-
-/// Items a queue holds before offers are refused, unless told otherwise: a list of their
-/// names is well below the megabyte that servers and clients take for a frame.
-pub const DEFAULT_QUEUE_LIMIT: usize = 10_000;
-
-/// As long as the caller waits.
-const PATIENCE: RetryPolicy = RetryPolicy::new(u32::MAX);
 
 /// A queue from which each item is taken **at most once**: who takes it has deleted it, and if it
 /// dies before it has done its work the item is lost.
@@ -126,7 +117,7 @@ impl SimpleQueue {
     ///
     /// Dropping it leaves the item added or not.
     pub async fn offer(&self, data: impl AsRef<[u8]>) -> Result<String, Error> {
-        self.check_room().await?;
+        check_room(&self.client, &self.path, self.limit).await?;
         let options = CreateOptions::from(CreateMode::PersistentSequential);
         let options = match &self.acl {
             Some(acl) => options.with_acl(acl.clone()),
@@ -145,27 +136,6 @@ impl SimpleQueue {
                 Err(error) => return Err(error.into()),
             }
         }
-    }
-
-    async fn check_room(&self) -> Result<(), Error> {
-        let patient = self.client.retrying(PATIENCE);
-        let stat = patient
-            .run(|client| client.exists(&self.path, None))
-            .await?;
-        let Some(stat) = stat else { return Ok(()) };
-        if usize::try_from(stat.num_children).is_ok_and(|items| items >= self.limit) {
-            return Err(Error::QueueFull {
-                path: self.path.as_str().into(),
-                limit: self.limit,
-            });
-        }
-        if next_sequence(&stat) >= i64::from(SEQUENCE_LIMIT) {
-            return Err(Error::SequenceExhausted {
-                path: self.path.as_str().into(),
-                waited: std::time::Duration::ZERO,
-            });
-        }
-        Ok(())
     }
 
     /// Takes the first item, if there is one.
@@ -250,12 +220,6 @@ impl SimpleQueue {
     }
 }
 
-/// The sequence to come: the creations so far. A `cversion` counts creations and deletions, as 32 bits.
-fn next_sequence(stat: &Stat) -> i64 {
-    let changes = i64::from(stat.cversion.cast_unsigned());
-    (changes + i64::from(stat.num_children)) / 2
-}
-
 /// By sequence; what is no item is left alone.
 fn in_order(names: Vec<String>) -> Vec<String> {
     let mut items: Vec<(i32, String)> = names
@@ -272,20 +236,6 @@ fn in_order(names: Vec<String>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_next_sequence_is_the_number_of_creations() {
-        let stat = |cversion, num_children| Stat {
-            cversion,
-            num_children,
-            ..Stat::default()
-        };
-        assert_eq!(next_sequence(&stat(0, 0)), 0);
-        // Five created, two of them deleted.
-        assert_eq!(next_sequence(&stat(7, 3)), 5);
-        let deleted = stat(i32::MIN, 0);
-        assert_eq!(next_sequence(&deleted), 1 << 30);
-    }
 
     #[test]
     fn items_are_ordered_and_strangers_left_alone() {

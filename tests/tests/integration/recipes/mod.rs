@@ -5,6 +5,7 @@ mod cancel;
 mod config;
 mod counter;
 mod dialects;
+mod distributed_queue;
 mod double_barrier;
 mod faults;
 mod group;

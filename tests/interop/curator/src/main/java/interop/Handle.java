@@ -16,7 +16,6 @@ import org.apache.curator.framework.recipes.locks.InterProcessReadWriteLock;
 import org.apache.curator.framework.recipes.locks.InterProcessSemaphoreV2;
 import org.apache.curator.framework.recipes.locks.Lease;
 import org.apache.curator.framework.recipes.nodes.GroupMember;
-import org.apache.curator.framework.recipes.queue.SimpleDistributedQueue;
 import org.apache.curator.framework.recipes.shared.SharedCount;
 import org.apache.curator.framework.recipes.shared.VersionedValue;
 import org.apache.curator.retry.RetryNTimes;
@@ -32,9 +31,11 @@ final class Handle {
     private Held held;
     private DistributedDoubleBarrier barrier;
     private GroupMember member;
+    private final Queues queues;
 
     Handle(CuratorFramework client) {
         this.client = client;
+        this.queues = new Queues(client);
     }
 
     String obey(String[] words) throws Exception {
@@ -63,10 +64,17 @@ final class Handle {
             case "add":
                 return add(words[2], words[3], Integer.parseInt(words[4]));
             case "put":
-                new SimpleDistributedQueue(client, words[3]).offer(bytes(words[4]));
+                queues.put(words);
                 return "";
             case "take":
-                return text(new SimpleDistributedQueue(client, words[3]).take());
+                return queues.take(words[3]);
+            case "consume":
+                queues.consume(words[2], words[3], words[4]);
+                return "";
+            case "consumed":
+                return queues.consumed(Integer.parseInt(words[2]));
+            case "stop":
+                return queues.stop();
             case "join":
                 member = new GroupMember(client, words[3], words[4], bytes(words[5]));
                 member.start();
