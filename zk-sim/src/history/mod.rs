@@ -2,6 +2,7 @@
 //! clients called and were told, what went over the wire, what the server logged.
 
 mod recorder;
+mod step;
 mod wire;
 
 use std::time::Duration;
@@ -13,6 +14,8 @@ pub use recorder::{
     Heard, Recorded, RecordedClient, RecordedTransaction, RecordedWatcher, Recorder, SessionSeen,
     StateSeen, WatcherId,
 };
+pub(crate) use step::Listener;
+pub use step::Step;
 pub use wire::{Closing, Frame, Stream, Wire, WireConnection};
 
 /// Simulated time since the run began.

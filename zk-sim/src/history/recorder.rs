@@ -29,6 +29,7 @@ pub use reply::Recorded;
 pub use transaction::RecordedTransaction;
 pub use watcher::RecordedWatcher;
 
+use super::step::{Listener, Step};
 use super::{At, Call, ClientId, Outcome};
 
 /// A watcher of a run, numbered in the order in which they were made.
@@ -87,6 +88,7 @@ struct Book {
     heard: Vec<Heard>,
     states: Vec<StateSeen>,
     sessions: Vec<SessionSeen>,
+    listener: Listener,
 }
 
 /// A call in the book.
@@ -122,6 +124,11 @@ impl Recorder {
     /// The sessions that clients had so far, in the order in which they were seen.
     pub fn sessions(&self) -> Vec<SessionSeen> {
         self.lock().sessions.clone()
+    }
+
+    /// Who is told of each step.
+    pub(crate) fn listener(&self) -> Listener {
+        self.lock().listener.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Book> {
@@ -173,17 +180,24 @@ impl Recorder {
         let mut book = self.lock();
         book.open -= 1;
         book.calls[index.0].ended = Some((at, outcome));
+        book.listener.tell(&Step::Ended(&book.calls[index.0]));
     }
 
     fn hear(&self, heard: Heard) {
-        self.lock().heard.push(heard);
+        let mut book = self.lock();
+        book.listener.tell(&Step::Heard(&heard));
+        book.heard.push(heard);
     }
 
     fn see(&self, seen: StateSeen) {
-        self.lock().states.push(seen);
+        let mut book = self.lock();
+        book.listener.tell(&Step::State(&seen));
+        book.states.push(seen);
     }
 
     fn had(&self, seen: SessionSeen) {
-        self.lock().sessions.push(seen);
+        let mut book = self.lock();
+        book.listener.tell(&Step::Session(&seen));
+        book.sessions.push(seen);
     }
 }

@@ -19,6 +19,7 @@ mod script;
 mod server;
 mod shrink;
 mod stage;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod thread;

@@ -16,6 +16,7 @@ use super::judge::{Witnesses, judge};
 use super::panics::Panics;
 use super::script::Script;
 use super::server::{self, Keeper};
+use super::steps;
 use super::thread::Beat;
 use super::{Phase, Run, Verdict, Workload};
 
@@ -105,6 +106,7 @@ impl Set {
         let recorder = Recorder::default();
         let script = Script::new(sim, connect_string, Arc::new(server), recorder);
         let script = Arc::new(script);
+        steps::watch(run, &script, &witnesses.log);
         Ok(Self {
             keeper: Keeper::new(&script, &witnesses.log),
             script,

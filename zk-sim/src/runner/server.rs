@@ -11,7 +11,7 @@ use zk_server::{Server, ServerError, observe};
 
 use crate::Sim;
 use crate::faults::apply::ServerControl;
-use crate::history::{At, Transaction};
+use crate::history::{At, Listener, Step, Transaction};
 
 use super::script::Script;
 
@@ -27,6 +27,7 @@ struct LogState {
     transactions: Vec<Transaction>,
     open: BTreeSet<SessionId>,
     restarts: Vec<At>,
+    listener: Listener,
 }
 
 impl Log {
@@ -41,7 +42,7 @@ impl Log {
             OpCode::CloseSession => _ = log.open.remove(&transaction.session),
             _ => {}
         }
-        log.transactions.push(Transaction {
+        let transaction = Transaction {
             zxid: transaction.zxid,
             session: transaction.session,
             cxid: transaction.cxid,
@@ -50,7 +51,14 @@ impl Log {
             err: transaction.err,
             path: transaction.path.clone(),
             at,
-        });
+        };
+        log.listener.tell(&Step::Transaction(&transaction));
+        log.transactions.push(transaction);
+    }
+
+    /// Who is told of each transaction.
+    pub(super) fn listener(&self) -> Listener {
+        self.lock().listener.clone()
     }
 
     /// An open session, picked by a number.

@@ -11,7 +11,7 @@ use zk_env::{BoxFuture, Env, EnvRng, sleep_until};
 use zk_server::Server;
 
 use crate::Sim;
-use crate::history::{At, History, Recorder};
+use crate::history::{At, History, Recorder, Step};
 
 use super::script::{Script, WorkerId};
 
@@ -57,11 +57,23 @@ pub trait Invariant: Send {
     /// Its name in reports.
     fn name(&self) -> &'static str;
 
-    /// Looks at what happened so far; after the last look the run is over.
+    /// Looks at one thing more, the moment it has happened. The run ends there if that must
+    /// not be.
     ///
     /// # Errors
     ///
     /// What does not hold, in a sentence with the values that show it.
+    fn step(&mut self, step: &Step<'_>) -> Result<(), String> {
+        let _ = step;
+        Ok(())
+    }
+
+    /// Looks at everything that happened, when the run is over: another instance than the
+    /// one that looked at the steps.
+    ///
+    /// # Errors
+    ///
+    /// As [`step`](Self::step).
     fn check(&mut self, history: &History) -> Result<(), String>;
 }
 

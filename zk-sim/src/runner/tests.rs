@@ -7,7 +7,7 @@ use zk_env::BoxFuture;
 
 use super::*;
 use crate::faults::{Fault, FaultKind};
-use crate::history::{History, Outcome, RecordedClient};
+use crate::history::{History, Outcome, RecordedClient, Step};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -314,6 +314,42 @@ impl Invariant for NoRefusals {
             count => Err(format!("{count} calls were refused")),
         }
     }
+}
+
+/// Objects to the tenth transaction.
+#[derive(Default)]
+struct NineAtMost(u32);
+
+impl Invariant for NineAtMost {
+    fn name(&self) -> &'static str {
+        "nine at most"
+    }
+
+    fn step(&mut self, step: &Step<'_>) -> Result<(), String> {
+        let Step::Transaction(made) = step else {
+            return Ok(());
+        };
+        self.0 += 1;
+        match self.0 {
+            ..10 => Ok(()),
+            _ => Err(format!("transaction {}", made.zxid)),
+        }
+    }
+
+    fn check(&mut self, _: &History) -> Result<(), String> {
+        Err("too late".to_owned())
+    }
+}
+
+#[test]
+fn an_invariant_that_objects_to_a_step_ends_the_run_there() {
+    let (verdict, history) = run(5).invariant(NineAtMost::default).replay();
+    let violation = verdict.violation.unwrap();
+    assert_eq!(violation.found_by, "nine at most");
+    assert_eq!(violation.what, "transaction 0xa");
+    let history = history.unwrap();
+    assert_eq!(violation.at, history.transactions[9].at);
+    assert_eq!(verdict.simulated, violation.at, "nothing happened after it");
 }
 
 #[test]

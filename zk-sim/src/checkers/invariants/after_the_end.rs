@@ -4,36 +4,51 @@ use std::collections::BTreeMap;
 
 use zk_proto::{OpCode, SessionId, Zxid};
 
-use crate::history::History;
+use crate::history::{History, Step, Transaction};
 use crate::runner::Invariant;
 
 /// A session's transactions lie between its beginning and its end.
-#[derive(Debug)]
-pub struct AfterTheEnd;
+#[derive(Debug, Default)]
+pub struct AfterTheEnd {
+    ended: BTreeMap<SessionId, Zxid>,
+}
 
 impl Invariant for AfterTheEnd {
     fn name(&self) -> &'static str {
         "after the end"
     }
 
+    fn step(&mut self, step: &Step<'_>) -> Result<(), String> {
+        match step {
+            Step::Transaction(made) => self.go_on(made),
+            _ => Ok(()),
+        }
+    }
+
     fn check(&mut self, history: &History) -> Result<(), String> {
-        let mut ended: BTreeMap<SessionId, Zxid> = BTreeMap::new();
-        for made in &history.transactions {
-            if made.op == OpCode::CreateSession || made.session == SessionId::NONE {
-                continue;
-            }
-            // What is refused because the session is gone is logged as an error.
-            if let Some(end) = ended.get(&made.session)
-                && made.op != OpCode::Error
-            {
-                return Err(format!(
-                    "{:?} is transaction {} of session {}, which ended with {end}",
-                    made.op, made.zxid, made.session
-                ));
-            }
-            if made.op == OpCode::CloseSession {
-                ended.insert(made.session, made.zxid);
-            }
+        history
+            .transactions
+            .iter()
+            .try_for_each(|made| self.go_on(made))
+    }
+}
+
+impl AfterTheEnd {
+    fn go_on(&mut self, made: &Transaction) -> Result<(), String> {
+        if made.op == OpCode::CreateSession || made.session == SessionId::NONE {
+            return Ok(());
+        }
+        // What is refused because the session is gone is logged as an error.
+        if let Some(end) = self.ended.get(&made.session)
+            && made.op != OpCode::Error
+        {
+            return Err(format!(
+                "{:?} is transaction {} of session {}, which ended with {end}",
+                made.op, made.zxid, made.session
+            ));
+        }
+        if made.op == OpCode::CloseSession {
+            self.ended.insert(made.session, made.zxid);
         }
         Ok(())
     }
@@ -46,7 +61,6 @@ mod tests {
     use zk_proto::{ErrorCode, Xid};
 
     use super::*;
-    use crate::history::Transaction;
 
     fn checked(ops: &[OpCode]) -> Result<(), String> {
         let transactions = (1..).zip(ops).map(|(zxid, op)| Transaction {
@@ -59,7 +73,7 @@ mod tests {
             path: None,
             at: Duration::ZERO,
         });
-        AfterTheEnd.check(&History {
+        AfterTheEnd::default().check(&History {
             transactions: transactions.collect(),
             ..History::default()
         })

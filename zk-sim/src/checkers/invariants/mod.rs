@@ -1,4 +1,6 @@
-//! What must hold in every run, one file each.
+//! What must hold in every run, one file each. What one thing that happens can show by
+//! itself, or together with what was before it, ends the run there; the rest is looked at when
+//! all is known.
 //!
 //! The [replay](super::replay) compares every answer, event and outcome with the
 //! server's log, which covers most of what is promised. Left to these files is what
@@ -46,12 +48,12 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(Outcomes),
         Box::new(CallsEnd),
         Box::new(Zxids),
-        Box::new(SessionStates),
+        Box::new(SessionStates::default()),
         Box::new(Epochs),
         Box::new(ProofOfLife),
         Box::new(Expiry),
         Box::new(Overdue),
-        Box::new(AfterTheEnd),
+        Box::new(AfterTheEnd::default()),
     ]
 }
 

@@ -4,7 +4,7 @@
 
 use zk_proto::OpCode;
 
-use crate::history::{Call, History, Outcome};
+use crate::history::{Call, History, Outcome, Step};
 use crate::runner::Invariant;
 
 /// Every outcome is one that its operation may have.
@@ -14,6 +14,13 @@ pub struct Outcomes;
 impl Invariant for Outcomes {
     fn name(&self) -> &'static str {
         "outcomes"
+    }
+
+    fn step(&mut self, step: &Step<'_>) -> Result<(), String> {
+        match step {
+            Step::Ended(call) => check(call),
+            _ => Ok(()),
+        }
     }
 
     fn check(&mut self, history: &History) -> Result<(), String> {

@@ -7,36 +7,56 @@ use zk_client::{Epoch, SessionState};
 use zk_proto::record::ConnectResponse;
 use zk_proto::{Decode, Reader, SessionId};
 
-use crate::history::{ClientId, History, StateSeen};
+use crate::history::{ClientId, History, SessionSeen, StateSeen, Step};
 use crate::runner::Invariant;
 
 /// The states of a client are those of one life, in order.
-#[derive(Debug)]
-pub struct SessionStates;
+#[derive(Debug, Default)]
+pub struct SessionStates {
+    lives: BTreeMap<ClientId, Life>,
+    sessions: BTreeMap<(ClientId, Epoch), SessionId>,
+}
 
 impl Invariant for SessionStates {
     fn name(&self) -> &'static str {
         "session states"
     }
 
-    fn check(&mut self, history: &History) -> Result<(), String> {
-        let mut lives = misled(history);
-        for seen in &history.states {
-            let life = lives.entry(seen.client).or_default();
-            life.go_on(seen).map_err(|why| {
-                let (client, at) = (seen.client.0, seen.at);
-                format!("client {client} was {:?} at {at:?}: {why}", seen.state)
-            })?;
-        }
-        let mut sessions = BTreeMap::new();
-        for seen in &history.sessions {
-            let other = sessions.insert((seen.client, seen.epoch), seen.session);
-            if other.is_some_and(|other| other != seen.session) {
-                return Err(format!(
-                    "client {} had two sessions in epoch {}",
-                    seen.client.0, seen.epoch
-                ));
+    fn step(&mut self, step: &Step<'_>) -> Result<(), String> {
+        match step {
+            Step::State(seen) => {
+                // Whether it was misled shows in the end.
+                self.lives.entry(seen.client).or_default().is_misled = true;
+                self.live(seen)
             }
+            Step::Session(seen) => self.have(seen),
+            _ => Ok(()),
+        }
+    }
+
+    fn check(&mut self, history: &History) -> Result<(), String> {
+        self.lives = misled(history);
+        history.states.iter().try_for_each(|seen| self.live(seen))?;
+        history.sessions.iter().try_for_each(|seen| self.have(seen))
+    }
+}
+
+impl SessionStates {
+    fn live(&mut self, seen: &StateSeen) -> Result<(), String> {
+        let life = self.lives.entry(seen.client).or_default();
+        life.go_on(seen).map_err(|why| {
+            let (client, at) = (seen.client.0, seen.at);
+            format!("client {client} was {:?} at {at:?}: {why}", seen.state)
+        })
+    }
+
+    fn have(&mut self, seen: &SessionSeen) -> Result<(), String> {
+        let other = self
+            .sessions
+            .insert((seen.client, seen.epoch), seen.session);
+        if other.is_some_and(|other| other != seen.session) {
+            let (client, epoch) = (seen.client.0, seen.epoch);
+            return Err(format!("client {client} had two sessions in epoch {epoch}"));
         }
         Ok(())
     }
