@@ -3,7 +3,7 @@
 mod builder;
 mod key_table;
 mod note;
-mod properties;
+pub(crate) mod properties;
 mod server_config;
 #[cfg(test)]
 mod tests;

@@ -7,16 +7,16 @@ use crate::error::ConfigError;
 
 /// One key with its value, in the order of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Property {
-    pub(super) key: String,
+pub(crate) struct Property {
+    pub(crate) key: String,
     /// Without white space around it.
-    pub(super) value: String,
+    pub(crate) value: String,
 }
 
 /// Reads comments (`#`, `!`), continued lines, the separators `=`, `:` and white
 /// space, and escapes. Of a key that is there twice the last value counts, as in
 /// Java.
-pub(super) fn parse(text: &str) -> Result<Vec<Property>, ConfigError> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Property>, ConfigError> {
     let mut properties: Vec<Property> = Vec::new();
     for (line, logical) in logical_lines(text) {
         let (key, value) = split(&logical);

@@ -1,5 +1,9 @@
 //! What servers of an ensemble say to one another.
 
+mod quorum_server;
 mod server_id;
+mod verifier;
 
+pub(crate) use quorum_server::{HostPort, LearnerType, PeerAddr, QuorumServer};
 pub(crate) use server_id::ServerId;
+pub(crate) use verifier::{QuorumVerifier, VerifierDraft};

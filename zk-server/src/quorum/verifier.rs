@@ -1,0 +1,467 @@
+//! Which sets of servers are a quorum: a majority of the voters, or a majority of
+//! groups in each of which a majority of the weight is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::quorum_server::{HostPort, QuorumServer};
+use super::server_id::ServerId;
+use crate::config::properties;
+use crate::error::ConfigError;
+
+/// The members of an ensemble and what a quorum of them is, Apache's
+/// `QuorumVerifier`, with the version of the configuration it stands in.
+#[derive(Clone, Debug)]
+pub(crate) struct QuorumVerifier {
+    members: BTreeMap<ServerId, QuorumServer>,
+    /// Present in a hierarchical configuration.
+    hierarchy: Option<Hierarchy>,
+    /// The zxid of the reconfiguration that made it, 0 for one from a file.
+    version: i64,
+    /// The client address is left out of the text: it came from `clientPort`.
+    hidden_client_addr: Option<ServerId>,
+}
+
+/// `group.N` and `weight.N`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Hierarchy {
+    groups: BTreeMap<i64, BTreeSet<ServerId>>,
+    /// As it is written; those not named weigh 1.
+    weights: BTreeMap<ServerId, i64>,
+}
+
+/// Members one configuration may have. Session ids have room for 255 servers that
+/// clients connect to, so nothing honest comes near it.
+const MAX_MEMBERS: usize = 1024;
+
+/// Lines of a text, so that what strangers send costs little to read.
+const MAX_LINES: usize = 4 * MAX_MEMBERS;
+
+/// Where all lines of an ensemble are put together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct VerifierDraft {
+    members: BTreeMap<ServerId, QuorumServer>,
+    groups: BTreeMap<i64, BTreeSet<ServerId>>,
+    /// Whoever is in one of them.
+    grouped: BTreeSet<ServerId>,
+    weights: BTreeMap<ServerId, i64>,
+    has_hierarchy: bool,
+}
+
+impl VerifierDraft {
+    /// Whether `key` is one of those that describe an ensemble.
+    pub(crate) fn takes(key: &str) -> bool {
+        ["server.", "group", "weight"]
+            .iter()
+            .any(|prefix| key.starts_with(prefix))
+    }
+
+    /// Takes one such line.
+    ///
+    /// # Errors
+    ///
+    /// What of it cannot be used.
+    pub(crate) fn apply(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
+        if let Some(number) = key.strip_prefix("server.") {
+            let id = ServerId(decimal(key, number)?);
+            let server = QuorumServer::parse(key, id, value)?;
+            if self.members.insert(id, server).is_some() {
+                return Err(ConfigError::value(key, value, "each server once"));
+            }
+            if self.members.len() > MAX_MEMBERS {
+                return Err(ConfigError::value(key, value, "at most 1024 servers"));
+            }
+            return Ok(());
+        }
+        self.has_hierarchy = true;
+        if let Some(number) = key.strip_prefix("group.") {
+            let group = decimal(key, number)?;
+            let members = value.split(':').map(str::trim);
+            let members: Result<BTreeSet<_>, _> =
+                members.map(|id| decimal(key, id).map(ServerId)).collect();
+            let members = members?;
+            if let Some(twice) = members.iter().find(|id| !self.grouped.insert(**id)) {
+                let allowed = format!("each server in one group, {twice} is in two");
+                return Err(ConfigError::value(key, value, allowed));
+            }
+            self.groups.insert(group, members);
+        } else if let Some(number) = key.strip_prefix("weight.") {
+            let id = ServerId(decimal(key, number)?);
+            let weight = decimal(key, value)?;
+            if !(0..=i64::from(i32::MAX)).contains(&weight) {
+                return Err(ConfigError::value(key, value, "0 to 2147483647"));
+            }
+            self.weights.insert(id, weight);
+        } else {
+            return Err(ConfigError::value(
+                key,
+                value,
+                "group.N and weight.N as keys",
+            ));
+        }
+        Ok(())
+    }
+
+    /// How many servers there are with a vote, and without.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        let voters = self.members.values().filter(|s| s.is_participant()).count();
+        (voters, self.members.len() - voters)
+    }
+
+    /// Whether no line has been taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members.is_empty() && !self.has_hierarchy
+    }
+
+    /// Checks what one line alone cannot tell.
+    ///
+    /// # Errors
+    ///
+    /// A configuration without a server that votes, or a voter in no group.
+    pub(crate) fn build(self, version: i64) -> Result<QuorumVerifier, ConfigError> {
+        if self.count().0 == 0 {
+            return Err(ConfigError::Missing {
+                key: "server.N".to_owned(),
+                purpose: "an ensemble: one server at least has to be a participant".to_owned(),
+            });
+        }
+        let hierarchy = self.has_hierarchy.then_some(Hierarchy {
+            groups: self.groups,
+            weights: self.weights,
+        });
+        let verifier = QuorumVerifier {
+            members: self.members,
+            hierarchy,
+            version,
+            hidden_client_addr: None,
+        };
+        verifier.check_groups()?;
+        Ok(verifier)
+    }
+}
+
+fn decimal(key: &str, text: &str) -> Result<i64, ConfigError> {
+    let number = text.trim().parse();
+    number.map_err(|_| ConfigError::value(key, text, "whole numbers"))
+}
+
+impl QuorumVerifier {
+    /// Reads what a peer sends and what `/zookeeper/config` holds.
+    ///
+    /// # Errors
+    ///
+    /// The first line that cannot be used.
+    pub(crate) fn parse(text: &str) -> Result<Self, ConfigError> {
+        if text.matches(['\n', '\r']).count() > MAX_LINES {
+            let allowed = format!("at most {MAX_LINES} lines");
+            return Err(ConfigError::value("configuration", "too long", allowed));
+        }
+        let mut draft = VerifierDraft::default();
+        let mut version = 0;
+        for property in properties::parse(text)? {
+            let (key, value) = (property.key.as_str(), property.value.as_str());
+            if key == "version" {
+                version = i64::from_str_radix(value, 16)
+                    .map_err(|_| ConfigError::value(key, value, "hexadecimal digits"))?;
+            } else if VerifierDraft::takes(key) {
+                draft.apply(key, value)?;
+            } else {
+                return Err(ConfigError::value(
+                    key,
+                    value,
+                    "server, group, weight, version",
+                ));
+            }
+        }
+        draft.build(version)
+    }
+
+    fn check_groups(&self) -> Result<(), ConfigError> {
+        let Some(hierarchy) = &self.hierarchy else {
+            return Ok(());
+        };
+        let grouped: BTreeSet<_> = hierarchy.groups.values().flatten().copied().collect();
+        match self.voters().find(|id| !grouped.contains(id)) {
+            Some(id) => Err(ConfigError::Missing {
+                key: "group.N".to_owned(),
+                purpose: format!("server.{id}, which is in no group"),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The zxid of the reconfiguration that made it.
+    pub(crate) fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// The same ensemble as of another reconfiguration.
+    pub(crate) fn with_version(mut self, version: i64) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Leaves the client address of `id` out of the text: it stands in the static
+    /// file of that very server.
+    pub(crate) fn with_hidden_client_addr(mut self, id: ServerId, addr: HostPort) -> Self {
+        if let Some(server) = self.members.get_mut(&id) {
+            server.client_addr = Some(addr);
+            self.hidden_client_addr = Some(id);
+        }
+        self
+    }
+
+    /// Everybody, by id.
+    pub(crate) fn members(&self) -> impl Iterator<Item = &QuorumServer> {
+        self.members.values()
+    }
+
+    /// The member with this id.
+    pub(crate) fn member(&self, id: ServerId) -> Option<&QuorumServer> {
+        self.members.get(&id)
+    }
+
+    /// Those with a vote, in ascending order.
+    pub(crate) fn voters(&self) -> impl Iterator<Item = ServerId> {
+        let voters = self.members.values().filter(|s| s.is_participant());
+        voters.map(|server| server.id)
+    }
+
+    /// Whether `id` has a vote.
+    pub(crate) fn is_voter(&self, id: ServerId) -> bool {
+        self.member(id).is_some_and(QuorumServer::is_participant)
+    }
+
+    /// What the vote of `id` weighs; one that weighs nothing is never elected.
+    pub(crate) fn weight(&self, id: ServerId) -> i64 {
+        match &self.hierarchy {
+            Some(hierarchy) => hierarchy.weight(id),
+            None => 1,
+        }
+    }
+
+    /// Whether `acks` are enough. Only those of voters count.
+    pub(crate) fn contains_quorum(&self, acks: &BTreeSet<ServerId>) -> bool {
+        match &self.hierarchy {
+            Some(hierarchy) => {
+                let acks = acks.iter().copied().filter(|id| self.is_voter(*id));
+                hierarchy.contains_quorum(&acks.collect())
+            }
+            None => {
+                let voters = self.voters().count();
+                self.voters().filter(|id| acks.contains(id)).count() > voters / 2
+            }
+        }
+    }
+
+    /// Whether any quorum of this one shares a server with any quorum of `other`: two
+    /// lists of which that is not true can elect a leader each. Known for
+    /// majorities; groups are taken to agree only where they are the same.
+    pub(crate) fn always_meets(&self, other: &Self) -> bool {
+        if self.hierarchy.is_some() || other.hierarchy.is_some() {
+            return self.hierarchy == other.hierarchy && self.voters().eq(other.voters());
+        }
+        let ours: BTreeSet<_> = self.voters().collect();
+        let theirs: BTreeSet<_> = other.voters().collect();
+        let common = ours.intersection(&theirs).count();
+        // What a majority needs beyond those who are in one list only.
+        let needed = |voters: &BTreeSet<ServerId>| {
+            let majority = voters.len() / 2 + 1;
+            majority.saturating_sub(voters.len() - common)
+        };
+        needed(&ours) + needed(&theirs) > common
+    }
+
+    /// Whether members, roles, addresses and groups are the same, whatever the
+    /// versions say.
+    pub(crate) fn has_same_members(&self, other: &Self) -> bool {
+        self.members == other.members && self.hierarchy == other.hierarchy
+    }
+
+    /// The configuration as peers and `/zookeeper/config` have it: no newline after
+    /// the version.
+    pub(crate) fn to_text(&self) -> String {
+        let mut text = self.member_text();
+        // Writing to a string cannot fail.
+        let _ = write!(text, "version={:x}", self.version);
+        text
+    }
+
+    /// The lines without the version, each with its newline.
+    fn member_text(&self) -> String {
+        let mut text = String::new();
+        for (id, server) in &self.members {
+            let mut shown = server.clone();
+            if self.hidden_client_addr == Some(*id) {
+                shown.client_addr = None;
+            }
+            let _ = writeln!(text, "server.{id}={shown}");
+        }
+        let Some(hierarchy) = &self.hierarchy else {
+            return text;
+        };
+        for (group, members) in &hierarchy.groups {
+            let members: Vec<_> = members.iter().map(ToString::to_string).collect();
+            let _ = writeln!(text, "group.{group}={}", members.join(":"));
+        }
+        for (id, weight) in &hierarchy.weights {
+            let _ = writeln!(text, "weight.{id}={weight}");
+        }
+        text
+    }
+}
+
+impl Hierarchy {
+    fn weight(&self, id: ServerId) -> i64 {
+        self.weights.get(&id).copied().unwrap_or(1)
+    }
+
+    /// Weights fit an `i32` and a group has at most as many members as a line can
+    /// hold, so that the sums cannot overflow.
+    fn contains_quorum(&self, acks: &BTreeSet<ServerId>) -> bool {
+        let sum = |ids: &mut dyn Iterator<Item = &ServerId>| ids.map(|id| self.weight(*id)).sum();
+        let (mut groups, mut won) = (0, 0);
+        for members in self.groups.values() {
+            let total: i64 = sum(&mut members.iter());
+            let acked: i64 = sum(&mut members.intersection(acks));
+            groups += usize::from(total > 0);
+            won += usize::from(acked > total / 2);
+        }
+        won > groups / 2
+    }
+}
+
+/// As Apache compares: the same version is the same configuration.
+impl PartialEq for QuorumVerifier {
+    fn eq(&self, other: &Self) -> bool {
+        self.version == other.version || self.has_same_members(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(ids: &[i64]) -> BTreeSet<ServerId> {
+        ids.iter().copied().map(ServerId).collect()
+    }
+
+    fn majority(voters: &[i64], observers: &[i64]) -> QuorumVerifier {
+        let line = |id: &i64, role| format!("server.{id}=h{id}:2888:3888:{role}\n");
+        let voters = voters.iter().map(|id| line(id, "participant"));
+        let observers = observers.iter().map(|id| line(id, "observer"));
+        QuorumVerifier::parse(&voters.chain(observers).collect::<String>()).unwrap()
+    }
+
+    #[test]
+    fn more_than_half_of_the_voters_are_a_quorum() {
+        let three = majority(&[1, 2, 3], &[4]);
+        for (acks, expected) in [
+            (&[1, 2][..], true),
+            (&[1], false),
+            (&[1, 4], false),
+            (&[1, 9], false),
+            (&[], false),
+            (&[1, 2, 3, 4], true),
+        ] {
+            assert_eq!(three.contains_quorum(&ids(acks)), expected, "{acks:?}");
+        }
+        assert!(!majority(&[1, 2, 3, 4], &[]).contains_quorum(&ids(&[1, 2])));
+    }
+
+    const SITES: &str = "server.1=a:1:2:participant\nserver.2=b:1:2:participant\n\
+                         server.3=c:1:2:participant\nserver.4=d:1:2:participant\n\
+                         server.5=e:1:2:participant\n\
+                         group.1=1:2:3\ngroup.2=4:5\nweight.4=0\nweight.5=0\nversion=1f";
+
+    #[test]
+    fn groups_without_weight_do_not_count() {
+        let sites = QuorumVerifier::parse(SITES).unwrap();
+        assert!(sites.contains_quorum(&ids(&[1, 2])));
+        assert!(!sites.contains_quorum(&ids(&[1, 4, 5])));
+        assert!(!sites.contains_quorum(&ids(&[])));
+        assert_eq!(sites.weight(ServerId(4)), 0);
+        assert_eq!(sites.weight(ServerId(1)), 1);
+        assert_eq!(sites.version(), 0x1f);
+    }
+
+    #[test]
+    fn a_majority_of_groups_is_needed() {
+        let lines: String = (1..=9).map(|n| format!("server.{n}=h:1:2\n")).collect();
+        let text = format!("{lines}group.1=1:2:3\ngroup.2=4:5:6\ngroup.3=7:8:9\nweight.1=3");
+        let verifier = QuorumVerifier::parse(&text).unwrap();
+        assert!(
+            verifier.contains_quorum(&ids(&[1, 4, 5])),
+            "1 outweighs its group"
+        );
+        assert!(
+            !verifier.contains_quorum(&ids(&[2, 3, 4, 5])),
+            "2 of 5 in the first"
+        );
+        assert!(
+            !verifier.contains_quorum(&ids(&[4, 5, 6])),
+            "one group of three"
+        );
+    }
+
+    #[test]
+    fn the_text_reads_back() {
+        for text in [SITES, "server.1=a:1:2:participant;0.0.0.0:2181\nversion=0"] {
+            assert_eq!(QuorumVerifier::parse(text).unwrap().to_text(), text);
+        }
+    }
+
+    #[test]
+    fn a_client_address_from_the_static_file_is_not_told() {
+        let addr = "0.0.0.0:2181".parse().unwrap();
+        let one = majority(&[1], &[]).with_hidden_client_addr(ServerId(1), addr);
+        assert_eq!(
+            one.to_text(),
+            "server.1=h1:2888:3888:participant\nversion=0"
+        );
+    }
+
+    #[test]
+    fn versions_or_members_make_them_equal() {
+        let (three, four) = (majority(&[1, 2, 3], &[]), majority(&[1, 2, 3, 4], &[]));
+        assert_eq!(three, four, "both of version 0");
+        assert_eq!(three, three.clone().with_version(7));
+        assert_ne!(three, four.with_version(7));
+    }
+
+    #[test]
+    fn lists_that_can_elect_apart_are_told() {
+        let list = |voters: &[i64]| majority(voters, &[]);
+        let meets = |a: &[i64], b: &[i64]| list(a).always_meets(&list(b));
+        assert!(meets(&[1, 2, 3], &[1, 2, 3, 4]));
+        assert!(meets(&[1, 2, 3, 4], &[1, 2, 3, 4, 5]));
+        assert!(!meets(&[1, 2, 3], &[1, 2, 3, 4, 5]));
+        assert!(!meets(&[1, 2, 3], &[4, 5, 6]));
+        assert!(meets(&[1, 2, 3], &[3, 2, 1]));
+    }
+
+    #[test]
+    fn a_text_without_end_is_not_read() {
+        let error = QuorumVerifier::parse(&"a\n".repeat(5000)).unwrap_err();
+        assert!(error.to_string().contains("4096 lines"), "{error}");
+    }
+
+    #[test]
+    fn what_makes_no_ensemble_is_refused() {
+        for (text, reason) in [
+            ("", "participant"),
+            ("server.1=a:1:2:observer", "participant"),
+            ("server.x=a:1:2", "whole numbers"),
+            ("server.1=a:1:2\nfoo=1", "server, group, weight, version"),
+            ("server.1=a:1:2\nversion=xyz", "hexadecimal"),
+            ("server.1=a:1:2\ngroup.1=2", "in no group"),
+            ("server.1=a:1:2\nweight.1=2", "in no group"),
+            ("server.1=a:1:2\ngroup.1=1\ngroup.2=1", "1 is in two"),
+            ("server.1=a:1:2\ngroup.1=1\nweight.1=-1", "0 to"),
+            ("server.1=a:1:2\ngroups=1", "group.N and weight.N"),
+        ] {
+            let error = QuorumVerifier::parse(text).unwrap_err().to_string();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+}
