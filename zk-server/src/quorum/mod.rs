@@ -1,5 +1,6 @@
 //! What servers of an ensemble say to one another.
 
+mod election;
 mod quorum_server;
 mod server_id;
 mod verifier;
