@@ -1,8 +1,8 @@
 //! Fast leader election: who leads, agreed on over the election port.
 //!
 //! [`FastLeaderElection`] is the pure machine that votes; `cnx` has the rules of the
-//! connections the votes travel by, and `driver` carries both.
 
+mod cnx;
 mod links;
 mod machine;
 mod notification;
