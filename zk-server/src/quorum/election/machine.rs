@@ -104,10 +104,11 @@ pub(crate) enum Output {
 /// [`poll_timeout`](Self::poll_timeout). Between elections it answers peers that are
 /// looking, so it needs their messages then too.
 ///
-/// Where this differs from Apache, nothing on the wire shows it: votes are sent again
-/// on a fixed schedule that other messages do not postpone; the 200 ms before a
-/// decision are not prolonged by what changes nothing, and end early when every other
-/// voter has sent the same vote or is known to be gone.
+/// Where this differs from Apache no other peer has to know: votes are sent again on a
+/// fixed schedule that other messages do not postpone; a worse vote of the same round is
+/// answered with ours, since its sender may have begun to look after we sent it; the
+/// 200 ms before a decision are not prolonged by what changes nothing, and end early when
+/// every other voter has sent the same vote or is known to be gone.
 #[derive(Debug)]
 pub(crate) struct FastLeaderElection {
     options: ElectionOptions,
@@ -365,6 +366,13 @@ impl FastLeaderElection {
             self.propose(if is_better { candidate } else { initial });
         } else if election.is_better(candidate, election.proposal, &self.view) {
             self.propose(candidate);
+        } else if election.received.get(&from) != Some(&vote.forget_version())
+            && election.is_better(election.proposal, candidate, &self.view)
+        {
+            // It began to look after we had sent ours. Answered once per vote, so that
+            // peers with different lists cannot keep each other busy.
+            let proposal = Vote::looking(election.proposal, self.round);
+            self.send(from, proposal);
         }
         if let Some(election) = &mut self.election {
             election.received.insert(from, vote.forget_version());
