@@ -1,6 +1,8 @@
 //! Configuration: values set one by one, or the text of a `zoo.cfg`.
 
 mod builder;
+#[allow(dead_code, reason = "the assembly of an ensemble will use it")]
+pub(crate) mod ensemble;
 mod key_table;
 mod note;
 pub(crate) mod properties;

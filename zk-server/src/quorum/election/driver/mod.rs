@@ -18,6 +18,7 @@ use zk_env::{BoxFuture, Env};
 use self::core::Core;
 use super::machine::{Decision, ElectionOptions, InitialVote};
 use super::vote::{PeerState, Vote};
+use crate::config::ensemble::EnsembleConfig;
 use crate::error::ServerError;
 use crate::quorum::{HostPort, QuorumVerifier, ServerId};
 
@@ -46,6 +47,27 @@ pub(crate) struct ElectionPortOptions {
 }
 
 impl ElectionPortOptions {
+    /// What a configuration file says.
+    pub(crate) fn from_config(config: &EnsembleConfig) -> Self {
+        let settings = &config.settings;
+        let election = ElectionOptions {
+            id: config.id,
+            learner_type: config.learner_type,
+            reconfig_enabled: settings.reconfig_enabled,
+            min_notification_interval: settings.min_notification_interval,
+            max_notification_interval: settings.max_notification_interval,
+        };
+        Self {
+            election,
+            config: config.verifier.clone(),
+            listen: config.election_listen(),
+            bind_tries: settings.election_port_bind_retry,
+            is_multi_address: settings.is_multi_address,
+            cnx_timeout: settings.cnx_timeout,
+            handshake_timeout: config.handshake_timeout(),
+        }
+    }
+
     /// Apache's defaults for this member of `config`, listening where the list says.
     pub(crate) fn new(id: ServerId, config: QuorumVerifier) -> Self {
         let own = config.member(id).map(|own| own.addrs.clone());

@@ -10,6 +10,7 @@ use zk_env::{
 };
 
 use super::{ElectionPort, ElectionPortOptions};
+use crate::config::ensemble::EnsembleDraft;
 use crate::quorum::election::{Decision, InitialVote, PeerState};
 use crate::quorum::{LearnerType, QuorumVerifier, ServerId};
 
@@ -96,6 +97,33 @@ async fn three_agree_and_the_survivors_of_the_leader_agree_again() {
     for port in [one, three, again] {
         port.stop().await;
     }
+}
+
+/// From the text of two files to a leader.
+#[tokio::test]
+async fn peers_of_a_configuration_elect() {
+    let env = TokioEnv::new();
+    let ports = free_ports(2);
+    let text = format!(
+        "clientPort=0\ninitLimit=10\nsyncLimit=5\nfastleader.minNotificationInterval=50\n\
+         server.1=127.0.0.1:1:{}\nserver.2=127.0.0.1:1:{}:observer\nstandaloneEnabled=false",
+        ports[0], ports[1]
+    );
+    let (mut elected, mut running) = (Vec::new(), Vec::new());
+    for myid in ["1", "2"] {
+        let config = EnsembleDraft::parse(&text)
+            .unwrap()
+            .finish(Some(myid), None);
+        let options = ElectionPortOptions::from_config(&config.unwrap().unwrap());
+        let port = ElectionPort::start(env.clone(), options).await.unwrap();
+        let decision = look(&port, 0).await;
+        elected.push((decision.leader.0, decision.role));
+        running.push(port);
+    }
+    assert_eq!(
+        elected,
+        [(1, PeerState::Leading), (1, PeerState::Observing)]
+    );
 }
 
 #[tokio::test]
