@@ -64,7 +64,7 @@ impl Plan {
     pub(crate) fn run(&self, seed: u64) -> Run {
         let (suite, workloads) = (self.suite, self.workloads.clone());
         let make = move || suite.made(&workloads, seed);
-        let mix = self.mix.unwrap_or_else(|| drawn_mix(seed));
+        let mix = self.mix.unwrap_or_else(|| mix::drawn(seed));
         let mut run = Run::new(seed).workloads(make).mix(mix);
         if let Some(chaos) = self.chaos {
             run = run.chaos(chaos);
@@ -151,19 +151,6 @@ impl std::fmt::Display for Plan {
             }
         }
         Ok(())
-    }
-}
-
-/// Everything for most seeds, and for the others one of the narrower mixes.
-fn drawn_mix(seed: u64) -> &'static Mix {
-    let narrow = MIXES
-        .iter()
-        .filter(|mix| mix.name != "none" && mix.name != "all");
-    let narrow: Vec<&'static Mix> = narrow.collect();
-    let index = usize::try_from(seed / 3).unwrap_or_default() % narrow.len();
-    match mix::named("all") {
-        Some(all) if seed % 3 != 2 => all,
-        Some(_) | None => narrow[index],
     }
 }
 
@@ -274,13 +261,5 @@ mod tests {
             "{refused}"
         );
         assert!(plan("mixed", "nonsense").unwrap_err().contains("network"));
-    }
-
-    #[test]
-    fn seeds_draw_every_mix_but_none() {
-        let drawn: std::collections::BTreeSet<_> =
-            (0..100).map(|seed| drawn_mix(seed).name).collect();
-        assert_eq!(drawn.len(), MIXES.len() - 1, "{drawn:?}");
-        assert!(!drawn.contains("none"));
     }
 }

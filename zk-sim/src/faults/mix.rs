@@ -112,6 +112,20 @@ pub fn named(name: &str) -> Option<&'static Mix> {
     MIXES.iter().find(|mix| mix.name == name)
 }
 
+/// What strikes in the run of a seed unless told otherwise: everything for most seeds, and for
+/// the others one of the narrower mixes.
+pub fn drawn(seed: u64) -> &'static Mix {
+    let narrow = MIXES
+        .iter()
+        .filter(|mix| mix.name != "none" && mix.name != "all");
+    let narrow: Vec<&'static Mix> = narrow.collect();
+    let index = usize::try_from(seed / 3).unwrap_or_default() % narrow.len();
+    match named("all") {
+        Some(all) if seed % 3 != 2 => all,
+        Some(_) | None => narrow[index],
+    }
+}
+
 impl Mix {
     /// The faults of `seed` for these hosts, the server's first, over `chaos`, in the
     /// order of their beginnings.
@@ -420,5 +434,13 @@ mod tests {
                 .into_iter()
                 .any(|fault| fault.kind.name() == "garble")
         );
+    }
+
+    #[test]
+    fn seeds_draw_every_mix_but_none() {
+        let drawn: std::collections::BTreeSet<_> =
+            (0..100).map(|seed| super::drawn(seed).name).collect();
+        assert_eq!(drawn.len(), MIXES.len() - 1, "{drawn:?}");
+        assert!(!drawn.contains("none"));
     }
 }
