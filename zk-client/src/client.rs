@@ -385,6 +385,13 @@ impl Client {
         self.inner.shared.session().is_over()
     }
 
+    /// Whether [`close`](Self::close) was called, or the client is terminal: its session may be
+    /// over on the server before any state says so.
+    #[doc(hidden)]
+    pub fn is_closing(&self) -> bool {
+        self.inner.shared.session().is_closing()
+    }
+
     pub(crate) const fn deadline(&self) -> Duration {
         self.deadline
     }

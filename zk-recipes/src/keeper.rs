@@ -115,6 +115,11 @@ impl Keeper {
         }
     }
 
+    /// The client has begun to end its session.
+    pub(crate) fn handle_closing(&mut self) {
+        self.lose(Why::ClientClosed);
+    }
+
     fn is_own(&mut self, epoch: Epoch) -> bool {
         if epoch != self.epoch {
             self.lose(Why::EpochEnded);

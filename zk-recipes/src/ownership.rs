@@ -79,7 +79,7 @@ pub enum Why {
     /// Somebody else deleted the owner's znode.
     #[error("the owner's znode was deleted by somebody else")]
     Deleted,
-    /// The client was closed, or its credentials were refused.
+    /// The client was closed, or is being closed, or its credentials were refused.
     #[error("the client is closed")]
     ClientClosed,
     /// It was released, or its guard was dropped.
@@ -159,7 +159,13 @@ impl Ownership {
     /// The state at this moment of the clock that runs through machine suspend.
     pub fn current(&self) -> OwnershipState {
         let now = self.inner.client.env().boot_now();
-        self.inner.state.borrow().at(now)
+        match self.inner.state.borrow().at(now) {
+            lost @ OwnershipState::Lost(_) => lost,
+            // The server may have ended the session, and given the ownership away, long before
+            // the answer is here.
+            _ if self.inner.client.is_closing() => OwnershipState::Lost(Why::ClientClosed),
+            state => state,
+        }
     }
 
     /// Up to when the last proof vouches for the ownership, connected or not, on the clock

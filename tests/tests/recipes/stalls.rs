@@ -120,3 +120,25 @@ fn a_guard_that_slept_through_its_session_is_in_doubt_at_once_and_fenced() {
         });
     }
 }
+
+#[test]
+fn a_guard_is_lost_when_its_client_begins_to_close_not_when_it_hears_of_the_end() {
+    simulate(1, async |sim| {
+        let _server = start_server(&sim).await;
+        let (holder, next) = (connect(&sim, "holder").await, connect(&sim, "next").await);
+        let guard = Mutex::new(&holder, LOCK).acquire().await.unwrap();
+        let view = guard.ownership();
+        let other = Mutex::new(&next, LOCK);
+        // The server hears of the end, the holder does not hear of that.
+        let mut closing = std::pin::pin!(holder.close());
+        assert!(futures_util::poll!(closing.as_mut()).is_pending());
+        assert_eq!(view.current(), OwnershipState::Lost(Why::ClientClosed));
+        pause(&sim.env("stage"), LATENCY / 2).await;
+        sim.silence(SERVER, "holder");
+        let others = other.acquire().await.unwrap();
+        assert_eq!(view.current(), OwnershipState::Lost(Why::ClientClosed));
+        sim.end_silence(SERVER, "holder");
+        drop((guard, closing.await));
+        others.release().await.unwrap();
+    });
+}

@@ -199,6 +199,11 @@ impl Session {
         self.requests.in_flight()
     }
 
+    /// Whether it is being closed, or over.
+    pub(crate) const fn is_closing(&self) -> bool {
+        self.closing.is_some() || self.is_over()
+    }
+
     pub(crate) const fn is_over(&self) -> bool {
         self.over.is_some()
     }

@@ -15,6 +15,9 @@ use crate::ownership::{Ownership, OwnershipState};
 /// while the machine is suspended.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// Longer than anything, for the bug that is planted.
+const FOR_EVER: Duration = Duration::from_secs(86_400);
+
 /// Events of the own znode that wait to be looked at; one would do.
 const EVENTS: usize = 8;
 
@@ -31,11 +34,26 @@ pub(crate) async fn keep(mut keeper: Keeper, ownership: Ownership) {
     let (env, mut timer) = (client.env().clone(), client.env().timer());
     let mut session = client.state();
     let watcher = Watcher::with_capacity(EVENTS);
+    let mut was_connected = true;
     let mut pending: Option<(Boot, BoxFuture<'static, Answer>)> = None;
     loop {
         let now = env.boot_now();
         let state = *session.borrow_and_update();
-        keeper.handle_session(state, client.last_proof_of_life(), now);
+        let proof = if env.probe().has_planted("recipes: proof that never lapses") {
+            Some(now + FOR_EVER)
+        } else {
+            client.last_proof_of_life()
+        };
+        keeper.handle_session(state, proof, now);
+        if client.is_closing() {
+            keeper.handle_closing();
+        }
+        if was_connected && !state.is_connected() && ownership.current() == OwnershipState::InDoubt
+        {
+            let probe = env.probe();
+            probe.reached("recipes: connection lost again while in doubt");
+        }
+        was_connected = state.is_connected();
         let state = keeper.state(now);
         ownership.publish(state);
         if let OwnershipState::Lost(why) = state {
