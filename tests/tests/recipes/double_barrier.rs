@@ -160,3 +160,37 @@ fn nobody_enters_by_a_stale_ready() {
         simulate(seed, async |sim| lonely(sim, seed).await);
     }
 }
+
+/// A party whose members have gone without a word, one who came late and is still in, and one
+/// who comes after: it takes `ready` for stale, and waits for the late one.
+async fn late(sim: Sim) {
+    let _server = start_server(&sim).await;
+    let mut clients = Vec::new();
+    for host in ["ann", "bob", "late", "next"] {
+        clients.push(connect(&sim, host).await);
+    }
+    let barrier = |at: usize| {
+        let builder = DoubleBarrier::builder(&clients[at], BARRIER, 2);
+        builder.build().unwrap()
+    };
+    let (ann, bob) = (barrier(0), barrier(1));
+    let (ann, bob) = futures_util::join!(ann.enter(), bob.enter());
+    let late = barrier(2).enter().await.unwrap();
+    drop((ann.unwrap(), bob.unwrap()));
+    let next = barrier(3);
+    let entering = next.enter_within(4 * SESSION_TIMEOUT);
+    let leaving = async {
+        pause(clients[2].env(), Duration::from_secs(1)).await;
+        late.leave_within(4 * SESSION_TIMEOUT).await
+    };
+    let (entered, left) = futures_util::join!(entering, leaving);
+    assert!(entered.is_err(), "entered alone: {entered:?}");
+    left.unwrap();
+}
+
+#[test]
+fn one_that_came_late_does_not_wait_for_who_waits_for_it() {
+    for seed in 0..10 {
+        simulate(seed, async |sim| late(sim).await);
+    }
+}

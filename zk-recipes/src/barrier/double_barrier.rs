@@ -14,7 +14,9 @@
 //! member removes it, in a transaction that checks its own znode.
 //!
 //! **Leaving.** The lowest name waits for the highest to go; the others go at once, and wait for
-//! the lowest. The last one takes `ready` along. By kazoo's order everybody deletes `ready` first.
+//! the lowest. One that came late, when the party was in, goes at once as well: to whoever comes after
+//! the party has gone, it looks like another that waits. The last one takes `ready` along. By kazoo's
+//! order everybody deletes `ready` first.
 
 use std::time::Duration;
 
@@ -209,6 +211,8 @@ impl DoubleBarrier {
         if still.await?.is_none_or(|still| still.czxid != stale) {
             return Ok(());
         }
+        let probe = self.client.env().probe();
+        probe.reached("recipes: stale ready removed");
         tracing::info!(path = self.path, "removing what a party that is gone left");
         let remove = self.client.transaction().check(own.path(), None);
         let removed = remove.delete(&ready, None).commit().await;
@@ -401,9 +405,18 @@ impl Inside {
                 Leaving::Last if is_ready_gone => self.step_aside().await?,
                 Leaving::Last => self.close().await?,
                 Leaving::StepAside => self.step_aside().await?,
+                Leaving::Behind(_) if self.is_late() => self.step_aside().await?,
                 Leaving::Behind(name) => self.barrier.wait_for(&name, &watcher).await?,
             }
         }
+    }
+
+    /// Whether it came when the party was in, and has a znode of its own still. It does not stay
+    /// for anybody: who comes when it alone is left takes `ready` for stale, and waits for it to
+    /// go.
+    fn is_late(&self) -> bool {
+        let own = self.znode.as_ref();
+        own.is_some_and(|own| own.czxid() > self.ready)
     }
 
     /// The own znode goes.
