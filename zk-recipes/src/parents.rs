@@ -28,6 +28,26 @@ pub(crate) async fn create_parents(client: &Client, parent: &str) -> Result<(), 
     Ok(())
 }
 
+/// The same, but `path` itself is persistent: for whatever would be mistaken for something else if
+/// sequences below it began anew.
+pub(crate) async fn create_lasting(client: &Client, path: &str) -> Result<(), Error> {
+    loop {
+        let patient = client.retrying(PATIENCE);
+        let mode = CreateMode::Persistent;
+        let created = patient.run(|client| client.create(path, b"", mode)).await;
+        match created {
+            Err(error) if error.code() == Some(ErrorCode::NoNode) => {
+                match path::parent(path).filter(|above| *above != "/") {
+                    Some(above) => create_parents(client, above).await?,
+                    None => create_chroot(client, path).await?,
+                }
+            }
+            Err(error) if error.code() == Some(ErrorCode::NodeExists) => return Ok(()),
+            created => return created.map(drop),
+        }
+    }
+}
+
 async fn create_chroot(client: &Client, path: &str) -> Result<(), Error> {
     match client.create_all(path, b"", CreateMode::Persistent).await {
         Err(error) if error.code() == Some(ErrorCode::NodeExists) => Ok(()),

@@ -1,6 +1,7 @@
 //! A queue without acknowledgement.
 //!
 //! ```text
+//! <path>                   persistent: sequences must not begin anew
 //! <path>/qn-<sequence>     persistent sequential, data: the item
 //! ```
 //!
@@ -14,7 +15,7 @@ use zk_proto::path;
 use super::room::{DEFAULT_QUEUE_LIMIT, PATIENCE, check_room};
 use crate::contender::pause;
 use crate::error::Error;
-use crate::parents::{check, create_parents};
+use crate::parents::{check, create_lasting};
 
 /// What the items' names begin with.
 const PREFIX: &str = "qn-";
@@ -32,6 +33,7 @@ const PREFIX: &str = "qn-";
 /// | lost reply to an offer | `Error::Client` with an unknown outcome: offering again may double the item |
 /// | lost reply to a take | `Error::Client` with an unknown outcome, unless the item is still there: it is lost, or another has it |
 /// | token | the item's czxid: rises with the order of the offers |
+/// | a queue made by Curator | is a container, and reaped when it is empty: a take that is held up for so long may hand out an item twice |
 ///
 /// ```no_run
 /// # async fn example(client: zk_client::Client) -> Result<(), zk_recipes::Error> {
@@ -130,7 +132,7 @@ impl SimpleQueue {
             match created.await {
                 Ok(created) => return Ok(path::name(&created).to_owned()),
                 Err(error) if error.code() == Some(ErrorCode::NoNode) => {
-                    create_parents(&self.client, &self.path).await?;
+                    create_lasting(&self.client, &self.path).await?;
                 }
                 Err(error) if error.is_retryable() => pause(&self.client).await,
                 Err(error) => return Err(error.into()),
@@ -166,7 +168,7 @@ impl SimpleQueue {
         loop {
             let watcher = Watcher::with_capacity(1);
             let Some(names) = self.names(Some(&watcher)).await? else {
-                create_parents(&self.client, &self.path).await?;
+                create_lasting(&self.client, &self.path).await?;
                 continue;
             };
             if let Some(item) = self.first_of(names).await? {

@@ -80,3 +80,16 @@ async fn a_full_queue_refuses_offers() {
     queue.take().await.unwrap();
     queue.offer("x").await.unwrap();
 }
+
+/// A server reaps a container that is empty, and the next one counts from 0 again: whoever has
+/// read an item, and deletes it late, would delete another of the same name and hand out the first
+/// twice (recipes-sim).
+#[tokio::test]
+async fn an_empty_queue_keeps_its_znode_so_that_no_name_comes_twice() {
+    let target = Target::start().await;
+    let client = target.client().await;
+    queue(&client).offer("x").await.unwrap();
+    queue(&client).take().await.unwrap();
+    let stat = client.exists(QUEUE, None).await.unwrap().unwrap();
+    assert_eq!(stat.ephemeral_owner, zk_client::SessionId::NONE);
+}
