@@ -246,6 +246,7 @@ impl Client {
             // What certainly was not applied leaves nothing to clean up.
             unfinished.is_armed = error.outcome() != Outcome::NotApplied;
             if error.is_session_over() {
+                self.ended_with_a_create_under_way();
                 return Err(error);
             }
             if error.is_retryable() {
@@ -257,12 +258,20 @@ impl Client {
             }
             if let Some((path, stat)) = self.find_protected(parent, id, is_ephemeral).await? {
                 unfinished.is_armed = false;
+                let probe = self.env().probe();
+                probe.reached("client: protected create found again");
                 return Ok(found(path, stat));
             }
             if is_ephemeral && self.epoch() != epoch {
+                self.ended_with_a_create_under_way();
                 return Err(Error::EpochEnded);
             }
         }
+    }
+
+    fn ended_with_a_create_under_way(&self) {
+        let probe = self.env().probe();
+        probe.reached("client: session ended with a protected create under way");
     }
 
     async fn pause(&self) {

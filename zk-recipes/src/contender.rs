@@ -209,7 +209,13 @@ impl Contender {
                 Turn::Mine => return Ok(true),
                 Turn::Exhausted => return Ok(false),
                 Turn::Missing => return Err(self.removed()),
-                Turn::Behind(name) => self.wait_behind(&name).await?,
+                Turn::Behind(name) => {
+                    self.wait_behind(&name).await?;
+                    let probe = self.client.env().probe();
+                    if probe.has_planted("recipes: not looked again after waiting") {
+                        return Ok(true);
+                    }
+                }
             }
         }
     }
@@ -229,6 +235,8 @@ impl Contender {
             "whose turn"
         );
         for name in self.entry.layout.foreign(&children) {
+            let probe = self.client.env().probe();
+            probe.reached("recipes: foreign child in line");
             tracing::debug!(parent = self.parent, name, "a child that is no contender");
         }
         Ok(turn)
@@ -255,8 +263,14 @@ impl Contender {
     async fn wait_behind(&mut self, name: &str) -> Result<(), Error> {
         let ahead = path::join(&self.parent, name);
         let watcher = Watcher::with_capacity(EVENTS);
-        match self.read(|client| client.get_data(&ahead, &watcher)).await {
-            Err(Error::Client(error)) if error.code() == Some(ErrorCode::NoNode) => Ok(()),
+        let probe = self.client.env().probe();
+        let watch =
+            Some(&watcher).filter(|_| !probe.has_planted("recipes: predecessor not watched"));
+        match self.read(|client| client.get_data(&ahead, watch)).await {
+            Err(Error::Client(error)) if error.code() == Some(ErrorCode::NoNode) => {
+                probe.reached("recipes: predecessor gone before it was watched");
+                Ok(())
+            }
             Err(error) => Err(error),
             Ok((data, _)) if self.is_to_yield(&data) => self.stand_anew().await,
             Ok(_) => self.changed(&watcher).await,

@@ -78,6 +78,10 @@ impl Reconciler {
             past.newest = past.newest.max(Some(stat.czxid));
         }
         tracing::debug!(path = self.path, ?step, "the node");
+        if matches!(step, Step::TakeOver) {
+            let probe = self.client.env().probe();
+            probe.reached("recipes: own znode of a former session taken over");
+        }
         match (step, stat) {
             (Step::Rest, Some(stat)) => {
                 self.publish(NodeState::Present {
