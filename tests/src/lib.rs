@@ -12,6 +12,7 @@ pub mod fake_server;
 pub mod proxy;
 pub mod raw;
 pub mod raw_session;
+pub mod recipes_sim;
 pub mod tap;
 pub mod target;
 pub mod versions;

@@ -1,0 +1,36 @@
+//! No orphan znode after settling.
+
+use zk_client::{Client, Error};
+use zk_sim::runner::Stage;
+
+use crate::recipes_sim::life::ms;
+
+/// Waits until the client's reaper has settled; false if its session has ended meanwhile.
+async fn settled(stage: &Stage, client: &Client) -> bool {
+    let epoch = client.epoch();
+    while client.guaranteed_deletes() > 0 {
+        if client.epoch() != epoch || !client.state().borrow().is_connected() {
+            return false;
+        }
+        stage.pause(ms(20, 60)).await;
+    }
+    client.epoch() == epoch
+}
+
+/// That a session that owns nothing, and wants nothing, has no ephemeral left once its client's
+/// reaper has settled. A session that ends takes them along.
+pub(crate) async fn nothing_left(stage: &Stage, client: &Client) {
+    let epoch = client.epoch();
+    if !settled(stage, client).await {
+        return;
+    }
+    let left: Result<Vec<String>, Error> = client.get_ephemerals("/").await;
+    let Ok(left) = left else {
+        return;
+    };
+    if !left.is_empty() && client.epoch() == epoch {
+        let host = stage.host();
+        stage.fail(format!("no orphans: {host} has left {left:?}"));
+    }
+    stage.env().probe().reached("recipes: looked for orphans");
+}
