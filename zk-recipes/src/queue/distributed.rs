@@ -15,7 +15,7 @@ use super::order::{Delay, Fifo, Id, Kind, Order, Place, Priority, Rank, clean, i
 use super::room::{DEFAULT_QUEUE_LIMIT, PATIENCE, check_room, until_room};
 use crate::contender::pause;
 use crate::error::Error;
-use crate::parents::{check, create_parents};
+use crate::parents::{check, create_lasting, create_parents};
 use crate::proof::Proof;
 
 /// A queue whose items come back: [`claim`](Self::claim) gives an item and the right to work on
@@ -377,7 +377,7 @@ impl<O: Order> DistributedQueue<O> {
         loop {
             let watcher = Watcher::with_capacity(EVENTS);
             let Some(places) = self.places(Some(&watcher)).await? else {
-                create_parents(&self.client, &self.path).await?;
+                create_lasting(&self.client, &self.path).await?;
                 continue;
             };
             let (due, wait) = self.split_due(places);
@@ -436,7 +436,7 @@ impl<O: Order> DistributedQueue<O> {
             match self.client.create(&item, &data, options.clone()).await {
                 Ok(created) => return Ok(path::name(&created).to_owned()),
                 Err(error) if error.code() == Some(ErrorCode::NoNode) => {
-                    create_parents(&self.client, &self.path).await?;
+                    create_lasting(&self.client, &self.path).await?;
                 }
                 Err(error) if error.is_retryable() => pause(&self.client).await,
                 Err(error) => return Err(error.into()),
@@ -466,7 +466,7 @@ impl<O: Order> DistributedQueue<O> {
         let places = loop {
             match self.places(Some(watcher)).await? {
                 Some(places) => break places,
-                None => create_parents(&self.client, &self.path).await?,
+                None => create_lasting(&self.client, &self.path).await?,
             }
         };
         let (mut due, wait) = self.split_due(places);

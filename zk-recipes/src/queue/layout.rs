@@ -7,6 +7,7 @@ pub enum QueueLayout {
     /// Curator's `DistributedQueue` and its relatives.
     ///
     /// ```text
+    /// <path>                         persistent: sequences must not begin anew
     /// <path>/queue-…<sequence>       persistent sequential, data: items in an envelope
     /// <locks>/<name of the item>     ephemeral, of who works on it
     /// ```
