@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use zk_recipes::queue::Fifo;
-use zk_recipes::{
-    DelayQueue, DistributedQueue, IdQueue, PriorityQueue, QueueClaim, QueueLayout, SimpleQueue,
-};
+use zk_recipes::{DistributedQueue, QueueClaim, QueueLayout, SimpleQueue};
 
 use super::*;
 
@@ -58,7 +55,7 @@ async fn worked(claim: impl Future<Output = Result<QueueClaim, zk_recipes::Error
 #[tokio::test]
 async fn curators_queue_goes_both_ways() {
     let both = Both::start(Library::Curator).await;
-    let queue = DistributedQueue::<Fifo>::builder(&both.client, PATH);
+    let queue = DistributedQueue::builder(&both.client, PATH);
     let queue = queue.build().unwrap();
     let theirs = both.peer.handle("q");
     for item in 0..ITEMS {
@@ -85,7 +82,7 @@ async fn curators_queue_goes_both_ways() {
 #[tokio::test]
 async fn curators_consumers_and_ours_share_a_queue() {
     let both = Both::start(Library::Curator).await;
-    let queue = DistributedQueue::<Fifo>::builder(&both.client, PATH);
+    let queue = DistributedQueue::builder(&both.client, PATH);
     let queue = queue.build().unwrap();
     let theirs = both.peer.handle("q");
     let mut expected = Vec::new();
@@ -118,7 +115,10 @@ async fn curators_consumers_and_ours_share_a_queue() {
 #[tokio::test]
 async fn curators_priorities_are_ours() {
     let both = Both::start(Library::Curator).await;
-    let queue = PriorityQueue::builder(&both.client, PATH).build().unwrap();
+    let queue = DistributedQueue::builder(&both.client, PATH)
+        .by_priority()
+        .build()
+        .unwrap();
     let theirs = both.peer.handle("q");
     for (item, priority) in [("c", 5), ("a", -7)] {
         let put = format!("put priority {PATH} {LOCKS} {item} {priority}");
@@ -139,7 +139,10 @@ async fn curators_priorities_are_ours() {
 #[tokio::test]
 async fn curators_delays_are_ours() {
     let both = Both::start(Library::Curator).await;
-    let queue = DelayQueue::builder(&both.client, PATH).build().unwrap();
+    let queue = DistributedQueue::builder(&both.client, PATH)
+        .delayed()
+        .build()
+        .unwrap();
     let theirs = both.peer.handle("q");
     theirs
         .ask(&format!("put delay {PATH} {LOCKS} late 3600000"))
@@ -160,7 +163,10 @@ async fn curators_delays_are_ours() {
 #[tokio::test]
 async fn curators_ids_are_ours() {
     let both = Both::start(Library::Curator).await;
-    let queue = IdQueue::builder(&both.client, PATH).build().unwrap();
+    let queue = DistributedQueue::builder(&both.client, PATH)
+        .with_ids()
+        .build()
+        .unwrap();
     let theirs = both.peer.handle("q");
     for (item, id) in [("1", "x"), ("2", "a/b"), ("3", "x")] {
         let put = format!("put id {PATH} {LOCKS} {item} {id}");
@@ -176,7 +182,7 @@ async fn curators_ids_are_ours() {
 #[tokio::test]
 async fn kazoos_queue_goes_both_ways() {
     let both = Both::start(Library::Kazoo).await;
-    let queue = DistributedQueue::<Fifo>::builder(&both.client, PATH);
+    let queue = DistributedQueue::builder(&both.client, PATH);
     let queue = queue.layout(QueueLayout::Kazoo).build().unwrap();
     let theirs = both.peer.handle("q");
     for item in 0..ITEMS {
@@ -196,7 +202,7 @@ async fn kazoos_queue_goes_both_ways() {
 #[tokio::test]
 async fn kazoos_locking_queue_goes_both_ways() {
     let both = Both::start(Library::Kazoo).await;
-    let queue = DistributedQueue::<Fifo>::builder(&both.client, PATH);
+    let queue = DistributedQueue::builder(&both.client, PATH);
     let queue = queue.layout(QueueLayout::KazooLocking).build().unwrap();
     let theirs = both.peer.handle("q");
     for item in ["a", "b", "c"] {

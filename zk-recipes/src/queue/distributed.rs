@@ -26,7 +26,8 @@ use crate::proof::Proof;
 /// [`take`](Self::take) removes an item before it is worked on: at most once.
 ///
 /// The order is a parameter: [`DistributedQueue`] is first come, first served;
-/// [`PriorityQueue`], [`DelayQueue`] and [`IdQueue`] have methods of their own to put items in.
+/// [`PriorityQueue`], [`DelayQueue`] and [`IdQueue`], which the builder makes of it, have methods of
+/// their own to put items in.
 ///
 /// | | |
 /// |---|---|
@@ -89,6 +90,36 @@ pub struct DistributedQueueBuilder<O: Order> {
     limit: usize,
     proof: Option<Proof>,
     order: PhantomData<O>,
+}
+
+impl DistributedQueueBuilder<Fifo> {
+    /// Makes it a [`PriorityQueue`].
+    pub fn by_priority(self) -> DistributedQueueBuilder<Priority> {
+        self.ordered()
+    }
+
+    /// Makes it a [`DelayQueue`].
+    pub fn delayed(self) -> DistributedQueueBuilder<Delay> {
+        self.ordered()
+    }
+
+    /// Makes it an [`IdQueue`].
+    pub fn with_ids(self) -> DistributedQueueBuilder<Id> {
+        self.ordered()
+    }
+
+    fn ordered<O: Order>(self) -> DistributedQueueBuilder<O> {
+        DistributedQueueBuilder {
+            client: self.client,
+            path: self.path,
+            locks: self.locks,
+            layout: self.layout,
+            acl: self.acl,
+            limit: self.limit,
+            proof: self.proof,
+            order: PhantomData,
+        }
+    }
 }
 
 impl<O: Order> DistributedQueueBuilder<O> {
@@ -154,6 +185,20 @@ impl<O: Order> DistributedQueueBuilder<O> {
 
 /// Putting in.
 impl DistributedQueue<Fifo> {
+    /// A queue at `path`: first come, first served, unless its builder is told otherwise.
+    pub fn builder(client: &Client, path: &str) -> DistributedQueueBuilder<Fifo> {
+        DistributedQueueBuilder {
+            client: client.clone(),
+            path: path.to_owned(),
+            locks: None,
+            layout: QueueLayout::default(),
+            acl: None,
+            limit: DEFAULT_QUEUE_LIMIT,
+            proof: None,
+            order: PhantomData,
+        }
+    }
+
     /// Adds an item at the end. Gives the name of its znode.
     ///
     /// # Errors
@@ -302,20 +347,6 @@ impl IdQueue {
 
 /// Taking out.
 impl<O: Order> DistributedQueue<O> {
-    /// The queue at `path`.
-    pub fn builder(client: &Client, path: &str) -> DistributedQueueBuilder<O> {
-        DistributedQueueBuilder {
-            client: client.clone(),
-            path: path.to_owned(),
-            locks: None,
-            layout: QueueLayout::default(),
-            acl: None,
-            limit: DEFAULT_QUEUE_LIMIT,
-            proof: None,
-            order: PhantomData,
-        }
-    }
-
     /// The first item that nobody works on, and the right to do so; waits for one if there is
     /// none.
     ///

@@ -3,10 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use zk_client::{CreateMode, ErrorCode};
-use zk_recipes::queue::Fifo;
-use zk_recipes::{
-    DelayQueue, DistributedQueue, Error, IdQueue, PriorityQueue, QueueClaim, QueueLayout,
-};
+use zk_recipes::{DistributedQueue, Error, QueueClaim, QueueLayout};
 use zk_tests::target::repetitions;
 use zk_tests::wait::{eventually, until_connected, within};
 use zk_tests::{Cut, Direction, Proxy, Target};
@@ -18,9 +15,7 @@ const QUEUE: &str = "/queue";
 const LOCKS: &str = "/queue-locks";
 
 fn queue(client: &Client) -> DistributedQueue {
-    DistributedQueue::<Fifo>::builder(client, QUEUE)
-        .build()
-        .unwrap()
+    DistributedQueue::builder(client, QUEUE).build().unwrap()
 }
 
 async fn put(queue: &DistributedQueue, item: &str) -> String {
@@ -216,7 +211,7 @@ async fn taking_removes_and_respects_locks() {
 async fn a_full_queue_refuses_or_makes_wait() {
     let target = Target::start().await;
     let client = target.client().await;
-    let builder = DistributedQueue::<Fifo>::builder(&client, QUEUE).limit(2);
+    let builder = DistributedQueue::builder(&client, QUEUE).limit(2);
     let queue = builder.build().unwrap();
     for item in ["a", "b"] {
         put(&queue, item).await;
@@ -255,7 +250,10 @@ async fn what_is_in_no_envelope_is_an_error_that_names_it() {
 async fn the_lowest_priority_number_comes_first() {
     let target = Target::start().await;
     let client = target.client().await;
-    let queue = PriorityQueue::builder(&client, QUEUE).build().unwrap();
+    let queue = DistributedQueue::builder(&client, QUEUE)
+        .by_priority()
+        .build()
+        .unwrap();
     for (item, priority) in [("c", 5), ("a", -7), ("d", 5), ("b", 0)] {
         within("a put", queue.put(item, priority)).await.unwrap();
     }
@@ -270,7 +268,10 @@ async fn the_lowest_priority_number_comes_first() {
 async fn a_delayed_item_waits_for_its_time_and_lets_others_pass() {
     let target = Target::start().await;
     let client = target.client().await;
-    let queue = DelayQueue::builder(&client, QUEUE).build().unwrap();
+    let queue = DistributedQueue::builder(&client, QUEUE)
+        .delayed()
+        .build()
+        .unwrap();
     let hour = Duration::from_secs(3600);
     within("a put", queue.put_after("late", hour))
         .await
@@ -295,7 +296,10 @@ async fn a_delayed_item_waits_for_its_time_and_lets_others_pass() {
 async fn items_are_removed_by_id_unless_somebody_works_on_them() {
     let target = Target::start().await;
     let client = target.client().await;
-    let queue = IdQueue::builder(&client, QUEUE).build().unwrap();
+    let queue = DistributedQueue::builder(&client, QUEUE)
+        .with_ids()
+        .build()
+        .unwrap();
     for (item, id) in [("1", "x/y"), ("2", "z"), ("3", "x/y"), ("4", "x/y")] {
         within("a put", queue.put(item, id)).await.unwrap();
     }
@@ -313,7 +317,7 @@ async fn items_are_removed_by_id_unless_somebody_works_on_them() {
 async fn kazoos_layouts_have_kazoos_names() {
     let target = Target::start().await;
     let client = target.client().await;
-    let builder = DistributedQueue::<Fifo>::builder(&client, QUEUE);
+    let builder = DistributedQueue::builder(&client, QUEUE);
     let queue = builder.layout(QueueLayout::KazooLocking).build().unwrap();
     assert_eq!(put(&queue, "raw").await, "entry-100-0000000000");
     let claim = claim(&queue).await;
@@ -324,7 +328,7 @@ async fn kazoos_layouts_have_kazoos_names() {
         "{taken:?}"
     );
     done(claim).await;
-    let builder = DistributedQueue::<Fifo>::builder(&client, "/plain");
+    let builder = DistributedQueue::builder(&client, "/plain");
     let plain = builder.layout(QueueLayout::Kazoo).build().unwrap();
     put(&plain, "raw").await;
     assert!(matches!(
