@@ -1,17 +1,29 @@
 #!/usr/bin/env bash
 #
 # Apache ZooKeeper for tests: fetches a release by Maven and runs it as a
-# standalone server on a free loopback port.
+# standalone server, or as an ensemble, on free loopback ports.
 #
 #   apache.sh versions                        the releases this project tests against
 #   apache.sh fetch VERSION                   put its jars into the cache
 #   apache.sh start VERSION [ARG...]          start a server; prints one line:
 #                                             connect=HOST:PORT pid=PID dir=DIR version=VERSION
-#   apache.sh stop DIR|PID                    stop that server and remove its directory
+#   apache.sh ensemble VERSION N [ARG...]     start N servers that serve together; prints a
+#                                             line as above for each
+#   apache.sh kill DIR                        end that server as a crash would, and keep its
+#                                             directory
+#   apache.sh restart DIR [--empty]           start it again, with the same ports, once it has
+#                                             been killed (--empty: without what it knew); prints
+#                                             its new pid; does not wait for a quorum
+#   apache.sh stop DIR|PID...                 stop these servers and remove their directories
 #   apache.sh with VERSION [ARG...] -- COMMAND...
 #                                             run COMMAND beside a server of its own, with
 #                                             ZK_TEST_CONNECT and ZK_TEST_VERSION set; always
 #                                             stops the server; exits as COMMAND did
+#   apache.sh with-ensemble VERSION N [ARG...] -- COMMAND...
+#                                             the same beside N servers that serve together;
+#                                             ZK_TEST_CONNECT names all of them, and
+#                                             ZK_TEST_PEERS their directories, in this order,
+#                                             separated by commas
 #
 # ARG is KEY=VALUE for zoo.cfg (a later one replaces an earlier one and the
 # defaults below) or -D... / -X... for the JVM, for instance
@@ -19,7 +31,8 @@
 # ZooKeeper reads those two without its usual `zookeeper.` prefix, so they
 # cannot be given in zoo.cfg. The server's id is 1. With `server.1=...` it is an
 # ensemble of its own (and `standaloneEnabled=false`), or one that waits in
-# read-only mode for another that never comes.
+# read-only mode for another that never comes. In an ensemble ids are 1 to N, and
+# the script chooses `server.N` itself.
 #
 # ZK_APACHE_CACHE names the cache directory, by default
 # ${XDG_CACHE_HOME:-~/.cache}/zk-apache. Needs bash, python3, Java 11 or newer and,
@@ -144,6 +157,10 @@ server_dir=
 server_pid=
 server_connect=
 
+# The servers of an ensemble, in the order of their ids.
+peer_dirs=()
+peer_connects=()
+
 free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
@@ -175,6 +192,14 @@ real_dir() {
     (cd "$1" && pwd -P)
 }
 
+# A directory for a server, with its id.
+new_server_dir() {
+    server_dir=$(real_dir "$(mktemp -d "${TMPDIR:-/tmp}/zk-apache.XXXXXX")")
+    mkdir "$server_dir/data"
+    printf '%s\n' "$1" >"$server_dir/data/myid"
+    : >"$server_dir/log"
+}
+
 launch() {
     local version=$1 dir=$2
     shift 2
@@ -189,6 +214,8 @@ launch() {
         org.apache.zookeeper.server.quorum.QuorumPeerMain "$dir/zoo.cfg" \
         </dev/null >"$dir/log" 2>&1 &
     server_pid=$!
+    # The shell would tell of every server that is killed.
+    disown "$server_pid"
     printf '%s\n' "$server_pid" >"$dir/pid"
 }
 
@@ -220,10 +247,12 @@ wait_until_serving() {
     done
 }
 
-start() {
-    local version=$1
-    shift
-    local settings=() jvm=() arg
+# What callers give: for zoo.cfg, and for the JVM.
+settings=()
+jvm=()
+
+sort_args() {
+    local arg
     for arg in "$@"; do
         case $arg in
             -D* | -X*) jvm+=("$arg") ;;
@@ -233,15 +262,18 @@ start() {
             *) fail "neither KEY=VALUE nor a JVM option: '$arg'" ;;
         esac
     done
+}
+
+start() {
+    local version=$1
+    shift
+    sort_args "$@"
     fetch "$version"
     command -v "$java" >/dev/null || fail "no Java at '$java'"
 
     local attempt port status
     for ((attempt = 1; attempt <= START_ATTEMPTS; attempt++)); do
-        server_dir=$(real_dir "$(mktemp -d "${TMPDIR:-/tmp}/zk-apache.XXXXXX")")
-        mkdir "$server_dir/data"
-        printf '1\n' >"$server_dir/data/myid"
-        : >"$server_dir/log"
+        new_server_dir 1
         port=$(free_port)
         write_config "$server_dir" "$port" ${settings[@]+"${settings[@]}"} >"$server_dir/zoo.cfg"
         launch "$version" "$server_dir" ${jvm[@]+"${jvm[@]}"}
@@ -262,6 +294,123 @@ start() {
         fail "ZooKeeper $version does not serve after ${START_SECONDS}s; the end of its log is above"
     done
     fail "found no free port in $START_ATTEMPTS attempts"
+}
+
+# --- ensemble ----------------------------------------------------------------
+
+# Apart from one another, since all are held until all are chosen.
+free_ports() {
+    python3 -c '
+import socket, sys
+sockets = [socket.socket() for _ in range(int(sys.argv[1]))]
+for s in sockets:
+    s.bind(("127.0.0.1", 0))
+print(*(s.getsockname()[1] for s in sockets))' "$1"
+}
+
+# Ticks of 200 ms: ten seconds to join and five to fall behind, since a loaded
+# machine must not break a quorum. A server that is killed is noticed at once.
+launch_peers() {
+    local version=$1 count=$2 ports members=() id
+    read -r -a ports <<<"$(free_ports $((3 * count)))"
+    for ((id = 1; id <= count; id++)); do
+        members+=("server.$id=127.0.0.1:${ports[3 * id - 3]}:${ports[3 * id - 2]}:participant;127.0.0.1:${ports[3 * id - 1]}")
+    done
+    for ((id = 1; id <= count; id++)); do
+        new_server_dir "$id"
+        peer_dirs+=("$server_dir")
+        peer_connects+=("127.0.0.1:${ports[3 * id - 1]}")
+        write_config "$server_dir" "${ports[3 * id - 1]}" initLimit=50 syncLimit=25 \
+            ${settings[@]+"${settings[@]}"} "${members[@]}" >"$server_dir/zoo.cfg"
+        printf '%s\n' "$version" ${jvm[@]+"${jvm[@]}"} >"$server_dir/launch"
+        launch "$version" "$server_dir" ${jvm[@]+"${jvm[@]}"}
+    done
+}
+
+# A server binds its port before it takes part in an election; one that has none says
+# "not currently serving requests".
+is_peer_serving() {
+    grep -q 'LEADER ELECTION TOOK' "$1/log" && answers_srvr "${2##*:}"
+}
+
+# Status as wait_until_serving. The last one not to serve is `server_dir`.
+wait_until_peers_serve() {
+    local deadline=$((SECONDS + START_SECONDS)) at
+    for at in "${!peer_dirs[@]}"; do
+        server_dir=${peer_dirs[at]}
+        until is_peer_serving "$server_dir" "${peer_connects[at]}"; do
+            kill -0 "$(<"$server_dir/pid")" 2>/dev/null || return 1
+            ((SECONDS < deadline)) || return 2
+            sleep 0.05
+        done
+    done
+}
+
+ensemble() {
+    local version=$1 count=$2
+    shift 2
+    [[ $count =~ ^[1-9][0-9]?$ ]] || fail "not a number of servers: '$count'"
+    ((count > 1)) || fail "an ensemble has two servers at least"
+    sort_args "$@"
+    fetch "$version"
+    command -v "$java" >/dev/null || fail "no Java at '$java'"
+
+    local attempt status
+    for ((attempt = 1; attempt <= START_ATTEMPTS; attempt++)); do
+        launch_peers "$version" "$count"
+        status=0
+        wait_until_peers_serve || status=$?
+        ((status != 0)) || return 0
+        if ((status == 1)) && grep -q 'Address already in use' "$server_dir/log"; then
+            stop_peers
+            continue
+        fi
+        tail -n 40 "$server_dir/log" >&2
+        stop_peers
+        fail "ZooKeeper $version does not serve as an ensemble; the end of one server's log is above"
+    done
+    fail "found no free ports in $START_ATTEMPTS attempts"
+}
+
+stop_peers() {
+    local dir
+    for dir in ${peer_dirs[@]+"${peer_dirs[@]}"}; do stop_server "$dir"; done
+    peer_dirs=()
+    peer_connects=()
+}
+
+print_peers() {
+    local at
+    for at in "${!peer_dirs[@]}"; do
+        printf 'connect=%s pid=%s dir=%s version=%s\n' \
+            "${peer_connects[at]}" "$(<"${peer_dirs[at]}/pid")" "${peer_dirs[at]}" "$1"
+    done
+}
+
+# Until the process has gone: its ports are free then.
+kill_peer() {
+    local dir pid
+    dir=$(server_dir_named "$1")
+    pid=$(<"$dir/pid")
+    while runs_in "$pid" "$dir"; do
+        kill -KILL "$pid" 2>/dev/null || true
+        sleep 0.02
+    done
+}
+
+restart_peer() {
+    local dir options
+    dir=$(server_dir_named "$1")
+    [[ -f $dir/launch ]] || fail "not a server of an ensemble: '$dir'"
+    ! runs_in "$(<"$dir/pid")" "$dir" || fail "still runs: '$dir'"
+    case ${2:-} in
+        --empty) rm -rf "$dir/data/version-2" ;;
+        '') ;;
+        *) usage ;;
+    esac
+    cat "$dir/log" >>"$dir/log.before"
+    mapfile -t options <"$dir/launch"
+    launch "${options[0]}" "$dir" "${options[@]:1}"
 }
 
 # --- stop --------------------------------------------------------------------
@@ -295,45 +444,79 @@ stop_server() {
     rm -rf "$dir"
 }
 
-stop() {
+# The directory, if it is one that this script has made.
+server_dir_named() {
     local dir=$1
-    [[ $dir =~ ^[0-9]+$ ]] && dir=$(dir_of_pid "$dir")
     [[ -f $dir/pid && -f $dir/zoo.cfg ]] || fail "not the directory of a server: '$dir'"
     dir=$(real_dir "$dir")
     [[ ${dir##*/} == zk-apache.?????? ]] || fail "not made by this script: '$dir'"
-    stop_server "$dir"
+    printf '%s' "$dir"
+}
+
+stop() {
+    local dir
+    for dir in "$@"; do
+        [[ $dir =~ ^[0-9]+$ ]] && dir=$(dir_of_pid "$dir")
+        dir=$(server_dir_named "$dir")
+        stop_server "$dir"
+    done
 }
 
 # --- with --------------------------------------------------------------------
 
 cleanup() {
     trap '' INT TERM HUP
-    [[ -z $server_dir ]] || stop_server "$server_dir"
+    if ((${#peer_dirs[@]})); then
+        stop_peers
+    elif [[ -n $server_dir ]]; then
+        stop_server "$server_dir"
+    fi
 }
 
-# A signal to this script alone is handled when the command has ended; a
-# terminal and timeout(1) send it to the command too.
-with() {
-    local version=$1
-    shift
-    local args=()
-    while (($#)) && [[ $1 != -- ]]; do
-        args+=("$1")
-        shift
-    done
-    (($# > 1)) || usage
-    shift
-
+clean_up_at_exit() {
     trap cleanup EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
     trap 'exit 129' HUP
-    start "$version" ${args[@]+"${args[@]}"}
+}
 
-    export ZK_TEST_CONNECT=$server_connect ZK_TEST_VERSION=$version
+# Splits at `--`: what is before it, and the command behind.
+own_args=()
+command_line=()
+
+split_args() {
+    while (($#)) && [[ $1 != -- ]]; do
+        own_args+=("$1")
+        shift
+    done
+    (($# > 1)) || usage
+    command_line=("${@:2}")
+}
+
+# A signal to this script alone is handled when the command has ended; a
+# terminal and timeout(1) send it to the command too.
+run_command() {
     local status=0
-    "$@" || status=$?
+    "${command_line[@]}" || status=$?
     exit "$status"
+}
+
+with() {
+    split_args "${@:2}"
+    clean_up_at_exit
+    start "$1" ${own_args[@]+"${own_args[@]}"}
+    export ZK_TEST_CONNECT=$server_connect ZK_TEST_VERSION=$1
+    run_command
+}
+
+with_ensemble() {
+    split_args "${@:3}"
+    clean_up_at_exit
+    ensemble "$1" "$2" ${own_args[@]+"${own_args[@]}"}
+    local IFS=,
+    export ZK_TEST_CONNECT="${peer_connects[*]}" ZK_TEST_PEERS="${peer_dirs[*]}" ZK_TEST_VERSION=$1
+    unset IFS
+    run_command
 }
 
 # -----------------------------------------------------------------------------
@@ -352,13 +535,31 @@ case ${1:-} in
         start "${@:2}"
         printf 'connect=%s pid=%s dir=%s version=%s\n' "$server_connect" "$server_pid" "$server_dir" "$2"
         ;;
-    stop)
+    ensemble)
+        (($# >= 3)) || usage
+        ensemble "${@:2}"
+        print_peers "$2"
+        ;;
+    kill)
         (($# == 2)) || usage
-        stop "$2"
+        kill_peer "$2"
+        ;;
+    restart)
+        (($# == 2 || $# == 3)) || usage
+        restart_peer "${@:2}"
+        printf '%s\n' "$server_pid"
+        ;;
+    stop)
+        (($# >= 2)) || usage
+        stop "${@:2}"
         ;;
     with)
         (($# >= 4)) || usage
         with "${@:2}"
+        ;;
+    with-ensemble)
+        (($# >= 5)) || usage
+        with_ensemble "${@:2}"
         ;;
     *) usage ;;
 esac
