@@ -1,5 +1,6 @@
 //! The shared heart: a place in line, taken and waited for.
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -55,6 +56,13 @@ impl Entry {
     }
 }
 
+/// What came of acquiring until told to stop.
+pub(crate) enum Acquired<S> {
+    Mine(Contender),
+    /// The place is in line still; without one, the reaper has what a create may have left.
+    Stopped(S, Option<Contender>),
+}
+
 /// A place in line: an ephemeral sequential znode below a parent, of one session epoch.
 ///
 /// It survives connection losses, and ends with [`Error::EpochEnded`] when the session expires.
@@ -88,12 +96,39 @@ impl Contender {
         entry: &Entry,
         deadline: Deadline,
     ) -> Result<Self, Error> {
+        let mut never = std::future::pending::<Infallible>();
+        match Self::acquire_unless(client, parent, entry, deadline, &mut never).await? {
+            Acquired::Mine(contender) => Ok(contender),
+            Acquired::Stopped(never, _) => match never {},
+        }
+    }
+
+    /// As [`acquire`](Self::acquire), until `stop` is ready: then the place is handed back, if
+    /// it was taken, so that giving it up can be waited for.
+    pub(crate) async fn acquire_unless<S>(
+        client: &Client,
+        parent: &str,
+        entry: &Entry,
+        deadline: Deadline,
+        stop: &mut (impl Future<Output = S> + Unpin),
+    ) -> Result<Acquired<S>, Error> {
         let is_exhausted = AtomicBool::new(false);
         let acquiring = async {
             loop {
-                let mut contender = Self::enter(client, parent, entry).await?;
-                if contender.wait().await? {
-                    return Ok(contender);
+                let mut contender = tokio::select! {
+                    biased;
+                    stopped = &mut *stop => return Ok(Acquired::Stopped(stopped, None)),
+                    entered = Self::enter(client, parent, entry) => entered?,
+                };
+                let waited = tokio::select! {
+                    biased;
+                    stopped = &mut *stop => Err(stopped),
+                    waited = contender.wait() => Ok(waited?),
+                };
+                match waited {
+                    Ok(true) => return Ok(Acquired::Mine(contender)),
+                    Ok(false) => {}
+                    Err(stopped) => return Ok(Acquired::Stopped(stopped, Some(contender))),
                 }
                 tracing::warn!(path = parent, "sequence numbers are used up");
                 is_exhausted.store(true, Ordering::Relaxed);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use zk_env::{TaskHandle, sleep_until};
 
+use super::election::Campaign;
 use super::latch::LeaderLatch;
 use crate::error::Error;
 use crate::guard::Guard;
@@ -103,7 +104,8 @@ impl Candidate {
         Ok(())
     }
 
-    /// Gives up the place in line, or resigns, and waits until that is proven.
+    /// Gives up the place in line, or resigns, and waits until that is proven. Only a place that
+    /// it is about to take at that moment is left to the client's reaper.
     ///
     /// # Errors
     ///
@@ -152,13 +154,9 @@ impl Drop for Candidate {
 /// Stands again and again.
 async fn stand(latch: LeaderLatch, leadership: Arc<watch::Sender<Leadership>>, mut orders: Orders) {
     loop {
-        let campaign = tokio::select! {
-            biased;
-            closed = &mut orders.closing => return done(closed, Ok(())),
-            campaign = latch.campaign() => campaign,
-        };
-        let error = match campaign {
-            Ok(guard) => {
+        let error = match latch.campaign_unless(&mut orders.closing).await {
+            Ok(Campaign::Stopped(closed, left)) => return done(closed, left),
+            Ok(Campaign::Won(guard)) => {
                 leadership.send_replace(Leadership::Leading(guard.ownership()));
                 match reign(&guard, &mut orders).await {
                     End::Closed(closed) => return done(closed, guard.release().await),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use zk_client::Client;
 
 use super::handover;
-use crate::contender::{Contender, Entry};
+use crate::contender::{Acquired, Contender, Entry};
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::guard::Guard;
@@ -22,6 +22,13 @@ pub struct Participant {
     pub path: String,
     /// Whether its turn had come when the children were read.
     pub is_leader: bool,
+}
+
+/// How a campaign ended.
+pub(super) enum Campaign<S> {
+    Won(Guard),
+    /// It was stopped, and this came of leaving the line.
+    Stopped(S, Result<(), Error>),
 }
 
 /// One participant's side of an election.
@@ -44,8 +51,31 @@ impl Election {
     pub(super) async fn campaign_within(&self, limit: Option<Duration>) -> Result<Guard, Error> {
         let deadline = Deadline::optional(&self.client, limit);
         let contender = Contender::acquire(&self.client, &self.path, &self.entry, deadline).await?;
+        Ok(self.leads(contender))
+    }
+
+    /// Campaigns until `stop` is ready, and then leaves the line.
+    pub(super) async fn campaign_unless<S>(
+        &self,
+        stop: &mut (impl Future<Output = S> + Unpin),
+    ) -> Result<Campaign<S>, Error> {
+        let deadline = Deadline::optional(&self.client, self.deadline);
+        let acquired =
+            Contender::acquire_unless(&self.client, &self.path, &self.entry, deadline, stop);
+        Ok(match acquired.await? {
+            Acquired::Mine(contender) => Campaign::Won(self.leads(contender)),
+            Acquired::Stopped(stopped, None) => Campaign::Stopped(stopped, Ok(())),
+            Acquired::Stopped(stopped, Some(place)) => match place.leave().await {
+                // The place has gone with its session.
+                Err(Error::EpochEnded) => Campaign::Stopped(stopped, Ok(())),
+                left => Campaign::Stopped(stopped, left),
+            },
+        })
+    }
+
+    fn leads(&self, contender: Contender) -> Guard {
         tracing::info!(path = contender.path(), id = self.id, "leading");
-        Ok(contender.own(self.proof))
+        contender.own(self.proof)
     }
 
     pub(super) async fn lead<T>(

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use zk_client::{Acl, Client};
 
 use super::candidate::Candidate;
-use super::election::{Election, Participant};
+use super::election::{Campaign, Election, Participant};
 use crate::contender::Entry;
 use crate::dialect::Dialect;
 use crate::error::Error;
@@ -211,6 +211,13 @@ impl LeaderLatch {
     /// The election's znode, the parent of the participants.
     pub fn path(&self) -> &str {
         &self.election.path
+    }
+
+    pub(super) async fn campaign_unless<S>(
+        &self,
+        stop: &mut (impl Future<Output = S> + Unpin),
+    ) -> Result<Campaign<S>, Error> {
+        self.election.campaign_unless(stop).await
     }
 
     pub(super) const fn client(&self) -> &Client {
