@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 use zk_proto::record::{AuthPacket, ConnectRequest, ConnectResponse, CreateRequest, Credential};
-use zk_proto::record::{DeleteRequest, GetChildrenRequest, GetChildrenResponse};
+use zk_proto::record::{DeleteRequest, GetChildrenRequest, GetChildrenResponse, SyncRequest};
 use zk_proto::{Decode, Encode, ErrorCode, OpCode, Password, Reader, SessionId, Xid, Zxid};
 use zk_proto::{ReplyHeader, RequestHeader, encode_frame, path};
 
@@ -140,6 +140,17 @@ impl RawSession {
         };
         let (header, _) = self.request(OpCode::Create, &request).await?;
         Ok(header.err)
+    }
+
+    /// Waits until this server has what the ensemble had committed before.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive).
+    pub async fn sync(&mut self, path: &str) -> io::Result<()> {
+        let request = SyncRequest { path: path.into() };
+        self.request(OpCode::Sync, &request).await?;
+        Ok(())
     }
 
     /// Deletes `root` and everything below it; what is gone already is no error.

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::runtime;
@@ -16,8 +16,8 @@ use crate::versions::{Feature, Version};
 use crate::wait::within;
 
 /// Names the ensemble to test, as a connect string without chroot. Of several
-/// servers the first is used: what one session writes, others that read from the
-/// same server see.
+/// servers each test has another for its own, and its clients go to all of them by
+/// turns: what one writes, another sees at once only after a `sync`.
 const CONNECT: &str = "ZK_TEST_CONNECT";
 
 /// When set and not empty, tests that repeat something do it less often.
@@ -29,13 +29,16 @@ pub const SESSION_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Whether the tests run against an ensemble that is not ours.
 pub fn is_foreign() -> bool {
-    foreign_host().is_some()
+    !foreign_hosts().is_empty()
 }
 
-fn foreign_host() -> Option<String> {
-    let hosts = env::var(CONNECT).ok()?;
-    let first = hosts.split(',').next()?.trim();
-    (!first.is_empty()).then(|| first.to_owned())
+fn foreign_hosts() -> Vec<String> {
+    let hosts = env::var(CONNECT).unwrap_or_default();
+    let hosts = hosts.split(',').map(str::trim);
+    hosts
+        .filter(|host| !host.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// `full` repetitions, or `short` if the environment asks for a short run.
@@ -52,8 +55,10 @@ pub fn repetitions(full: usize, short: usize) -> usize {
 #[derive(Debug)]
 pub struct Target {
     server: Option<Server>,
-    host: String,
+    /// Never empty; the first is this test's own.
+    hosts: Vec<String>,
     root: String,
+    clients: AtomicUsize,
 }
 
 impl Target {
@@ -63,26 +68,41 @@ impl Target {
     ///
     /// If the server cannot be reached.
     pub async fn start() -> Self {
-        match foreign_host() {
-            Some(host) => Self::prepare(None, host).await,
-            None => Self::bundled(Server::start().await.expect("the bundled server")).await,
+        static TESTS: AtomicUsize = AtomicUsize::new(0);
+        let mut hosts = foreign_hosts();
+        if hosts.is_empty() {
+            return Self::bundled(Server::start().await.expect("the bundled server")).await;
         }
+        let test = TESTS.fetch_add(1, Ordering::Relaxed);
+        let own = test % hosts.len();
+        hosts.rotate_left(own);
+        Self::prepare(None, hosts).await
     }
 
     /// A bundled server that the test has configured. For tests on the list
     /// [`BUNDLED_ONLY`](crate::bundled_only::BUNDLED_ONLY).
     pub async fn bundled(server: Server) -> Self {
-        let host = server.connect_string();
-        Self::prepare(Some(server), host).await
+        let hosts = vec![server.connect_string()];
+        Self::prepare(Some(server), hosts).await
     }
 
-    async fn prepare(server: Option<Server>, host: String) -> Self {
+    async fn prepare(server: Option<Server>, hosts: Vec<String>) -> Self {
         let root = unique_root();
-        let mut session = RawSession::open(&host).await.expect("a session");
+        let mut session = RawSession::open(&hosts[0]).await.expect("a session");
         let created = session.create(&root).await;
         assert_eq!(created.expect("an answer"), ErrorCode::Ok, "{root}");
         session.close().await.expect("the session's end");
-        Self { server, host, root }
+        for host in &hosts[1..] {
+            let mut session = RawSession::open(host).await.expect("a session");
+            session.sync(&root).await.expect("an answer");
+            session.close().await.expect("the session's end");
+        }
+        Self {
+            server,
+            hosts,
+            root,
+            clients: AtomicUsize::new(0),
+        }
     }
 
     /// The bundled server, for tests that are for it alone.
@@ -94,9 +114,9 @@ impl Target {
         self.server.as_ref().expect("a test for the bundled server")
     }
 
-    /// The server, `host:port`, for proxies and for sessions without chroot.
+    /// The test's own server, `host:port`, for proxies and for sessions without chroot.
     pub fn host(&self) -> &str {
-        &self.host
+        &self.hosts[0]
     }
 
     /// The test's own subtree, as a server path.
@@ -104,9 +124,9 @@ impl Target {
         &self.root
     }
 
-    /// Server and root as a connect string.
+    /// The test's own server and root as a connect string.
     pub fn connect_string(&self) -> String {
-        self.through(&self.host)
+        self.through(self.host())
     }
 
     /// The test's subtree by way of `host`, a proxy in front of this target.
@@ -114,7 +134,7 @@ impl Target {
         format!("{host}{}", self.root)
     }
 
-    /// A client whose root is the test's subtree.
+    /// A client whose root is the test's subtree, on the next server.
     pub async fn client(&self) -> Client {
         connect(self.builder()).await
     }
@@ -126,7 +146,8 @@ impl Target {
 
     /// What [`client`](Self::client) starts from.
     pub fn builder(&self) -> ClientBuilder {
-        self.builder_through(&self.host)
+        let client = self.clients.fetch_add(1, Ordering::Relaxed);
+        self.builder_through(&self.hosts[client % self.hosts.len()])
     }
 
     /// What [`client_through`](Self::client_through) starts from.
@@ -142,7 +163,7 @@ impl Target {
     /// Ends the client's session behind its back, in a way that works with every
     /// server: the client hears "expired" at its next handshake.
     pub async fn expire(&self, client: &Client) {
-        end_session(&self.host, client.session_id(), &client.session_password()).await;
+        end_session(self.host(), client.session_id(), &client.session_password()).await;
     }
 }
 
@@ -164,7 +185,7 @@ impl Drop for Target {
         if self.server.is_some() {
             return;
         }
-        let (host, root) = (self.host.clone(), self.root.clone());
+        let (host, root) = (self.host().to_owned(), self.root.clone());
         let cleaner = std::thread::Builder::new().spawn(move || clean_up(&host, &root));
         let cleaned = cleaner.map(std::thread::JoinHandle::join);
         if !std::thread::panicking() {
@@ -184,6 +205,7 @@ fn clean_up(host: &str, root: &str) -> io::Result<()> {
     runtime.block_on(async {
         let mut session = RawSession::open(host).await?;
         session.authenticate("digest", b"super:admin").await?;
+        session.sync(root).await?;
         session.delete_all(root).await?;
         session.close().await
     })
