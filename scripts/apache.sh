@@ -14,6 +14,8 @@
 #   apache.sh restart DIR [--empty]           start it again, with the same ports, once it has
 #                                             been killed (--empty: without what it knew); prints
 #                                             its new pid; does not wait for a quorum
+#   apache.sh pause DIR                       stop that server in its tracks, its sockets open
+#   apache.sh resume DIR                      have it go on
 #   apache.sh stop DIR|PID...                 stop these servers and remove their directories
 #   apache.sh with VERSION [ARG...] -- COMMAND...
 #                                             run COMMAND beside a server of its own, with
@@ -413,6 +415,14 @@ restart_peer() {
     launch "${options[0]}" "$dir" "${options[@]:1}"
 }
 
+signal_peer() {
+    local dir pid
+    dir=$(server_dir_named "$2")
+    pid=$(<"$dir/pid")
+    runs_in "$pid" "$dir" || fail "does not run: '$dir'"
+    kill "-$1" "$pid"
+}
+
 # --- stop --------------------------------------------------------------------
 
 # Whether the process is the server of that directory, and not one that got its
@@ -548,6 +558,14 @@ case ${1:-} in
         (($# == 2 || $# == 3)) || usage
         restart_peer "${@:2}"
         printf '%s\n' "$server_pid"
+        ;;
+    pause)
+        (($# == 2)) || usage
+        signal_peer STOP "$2"
+        ;;
+    resume)
+        (($# == 2)) || usage
+        signal_peer CONT "$2"
         ;;
     stop)
         (($# >= 2)) || usage
