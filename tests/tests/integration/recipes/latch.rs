@@ -112,7 +112,8 @@ async fn whoever_watches_a_candidate_hears_of_its_end() {
     drop(candidate);
     let closed = leadership.wait_for(|leadership| matches!(leadership, Leadership::Closed(None)));
     within("the end", closed).await.unwrap();
-    settled(&client, &observer).await;
+    // The task is dropped, and with it the place handed to the reaper, when it is next polled.
+    until_contenders(&observer, 0).await;
     // A client that is closed cannot stand.
     let candidate = latch(&client, "me").start();
     client.close().await.unwrap();
