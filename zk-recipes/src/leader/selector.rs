@@ -139,7 +139,8 @@ impl LeaderSelector {
         }
     }
 
-    /// Who takes part, in line, the leader first. Somebody may come or go while it is read.
+    /// Who takes part, in line, the leader first. Somebody may come or go while it is read, and
+    /// a server may lag behind: [`Client::sync`] first tells of everything before.
     ///
     /// # Errors
     ///
