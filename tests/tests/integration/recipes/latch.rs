@@ -30,6 +30,7 @@ async fn the_first_leads_and_the_others_follow_in_line() {
         until_contenders(&observer, number + 1).await;
     }
     let ids = async || -> Vec<String> {
+        observer.sync("/").await.unwrap();
         let participants = latch(&observer, "").participants().await.unwrap();
         assert!(
             participants
@@ -57,6 +58,7 @@ async fn the_first_leads_and_the_others_follow_in_line() {
     assert_eq!(lost(&first).await, Why::Released);
     let next = until_leading(&candidates[0]).await;
     assert!(next.fencing_token() > first.fencing_token());
+    observer.sync("/").await.unwrap();
     let leader = latch(&observer, "").leader().await.unwrap().unwrap();
     assert_eq!(
         (leader.id.as_str(), leader.path.as_str()),

@@ -71,6 +71,7 @@ async fn a_selector_runs_in_a_spawned_task_and_dropping_it_is_leaving() {
         forever.await
     });
     let term = within("the term", leading).await.unwrap();
+    observer.sync("/").await.unwrap();
     let leader = selector(&observer, "").leader().await.unwrap().unwrap();
     assert_eq!(
         (leader.id.as_str(), leader.path.as_str()),
