@@ -123,7 +123,7 @@ pub const CATALOGUE: &[Entry] = &[
     entry(
         "R22",
         "consumer dies with an item",
-        FaultAt("kill", "recipes: item taken"),
+        FaultAt("kill", "recipes: item claimed"),
     ),
     entry(
         "R23",

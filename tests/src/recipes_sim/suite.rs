@@ -11,8 +11,8 @@ use zk_sim::workload::Entry;
 
 use super::catalogue::CATALOGUE;
 use super::workload::{
-    Candidates, Contenders, Counters, Gate, Group, Leases, Members, Queue, ReadersAndWriters,
-    Tampered, Watching,
+    Candidates, Claims, Contenders, Counters, Gate, Group, Leases, Members, Queue,
+    ReadersAndWriters, Tampered, Watching,
 };
 
 /// The clients of a workload that is named; a seed draws two workloads of two to four each, or one.
@@ -49,6 +49,7 @@ workloads! {
     "group", "members who join, leave, and are cut off", Group::new;
     "counter", "counters with and without witnesses", Counters::new;
     "queue", "a simple queue whose consumers die", Queue::new;
+    "claims", "a queue whose consumers die, stall and give back", Claims::new;
 }
 
 /// What a seed runs unless told otherwise: two workloads, seldom one; two to eight clients in all.

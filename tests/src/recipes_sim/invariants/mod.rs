@@ -13,6 +13,7 @@ mod taken_once;
 mod tokens_rise;
 mod turns_come;
 mod views_equal;
+mod worked_on;
 
 pub(crate) use counted_once::Count;
 pub(crate) use members_leave_together::Parties;
@@ -24,6 +25,7 @@ pub(crate) use taken_once::Items;
 pub(crate) use tokens_rise::{Granted, tokens_rise_from_write_to_write};
 pub(crate) use turns_come::Wait;
 pub(crate) use views_equal::{View, views_end_equal};
+pub(crate) use worked_on::Worked;
 
 /// An ownership that vouches for itself at this moment, by the boot clock of its host.
 #[derive(Clone, Debug, PartialEq, Eq)]

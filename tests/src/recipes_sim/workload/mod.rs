@@ -1,6 +1,7 @@
 //! What recipes are used for in a run.
 
 mod barrier;
+mod claims;
 mod counter;
 mod double_barrier;
 mod group;
@@ -13,6 +14,7 @@ mod tampered;
 mod watching;
 
 pub(crate) use barrier::Gate;
+pub(crate) use claims::Claims;
 pub(crate) use counter::Counters;
 pub(crate) use double_barrier::Members;
 pub(crate) use group::Group;
