@@ -19,6 +19,15 @@ pub(super) struct Past {
     pub(super) newest: Option<Zxid>,
 }
 
+/// Whether the data that was found is that of an earlier self of who wants the first: what a
+/// restarted process finds.
+pub(crate) type SameOwner = fn(wanted: &[u8], found: &[u8]) -> bool;
+
+/// The very same data; empty data says nothing.
+pub(crate) fn same_data(wanted: &[u8], found: &[u8]) -> bool {
+    !wanted.is_empty() && wanted == found
+}
+
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -34,13 +43,14 @@ pub(super) enum Step {
 }
 
 /// How `found` becomes an ephemeral of `session` with `data`. A znode is ours if this client made
-/// it, in this session or an earlier one; or if it was there before us and carries the
-/// same data, which is what a restarted process finds. Empty data says nothing.
+/// it, in this session or an earlier one; or if it was there before us and is the
+/// same owner's by its data.
 pub(super) fn decide_ephemeral(
     data: &Bytes,
     found: Option<Found<'_>>,
     session: SessionId,
     past: &Past,
+    same: SameOwner,
 ) -> Step {
     let Some(found) = found else {
         return Step::Create;
@@ -54,7 +64,7 @@ pub(super) fn decide_ephemeral(
         };
     }
     let is_earlier = past.newest.is_none_or(|newest| found.stat.czxid < newest);
-    let is_same = !data.is_empty() && found.data == &data[..];
+    let is_same = same(data, found.data);
     if past.sessions.contains(&owner) || (found.stat.is_ephemeral() && is_earlier && is_same) {
         return Step::TakeOver;
     }
@@ -85,7 +95,7 @@ mod tests {
         };
         let (stat, data) = (&stat, found);
         let wanted = Bytes::from_static(b"me");
-        decide_ephemeral(&wanted, Some(Found { data, stat }), LIVE, past)
+        decide_ephemeral(&wanted, Some(Found { data, stat }), LIVE, past, same_data)
     }
 
     #[test]
@@ -93,7 +103,7 @@ mod tests {
         let past = Past::default();
         assert_eq!(decide(5, 1, b"me", &past), Step::Rest);
         assert_eq!(decide(5, 1, b"old", &past), Step::SetData);
-        let none = decide_ephemeral(&Bytes::new(), None, LIVE, &past);
+        let none = decide_ephemeral(&Bytes::new(), None, LIVE, &past, same_data);
         assert_eq!(none, Step::Create);
     }
 
@@ -130,7 +140,7 @@ mod tests {
             stat: &stat,
         };
         let past = Past::default();
-        let empty = decide_ephemeral(&Bytes::new(), Some(found), LIVE, &past);
+        let empty = decide_ephemeral(&Bytes::new(), Some(found), LIVE, &past, same_data);
         assert_eq!(empty, Step::Wait);
         assert_eq!(decide(0, 1, b"me", &past), Step::Wait);
     }

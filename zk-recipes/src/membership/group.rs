@@ -279,7 +279,7 @@ impl GroupMembershipBuilder {
             None => own,
         };
         let own = own.build()?;
-        first_seen(&own).await?;
+        own.first_seen().await?;
         let mut group = self.look().await?;
         group.own = Some(own);
         Ok(group)
@@ -314,19 +314,6 @@ impl GroupMembershipBuilder {
             members,
             ended,
         })
-    }
-}
-
-async fn first_seen(own: &PersistentNode) -> Result<(), Error> {
-    let mut state = own.state();
-    let seen = state.wait_for(|state| !matches!(state, NodeState::Starting | NodeState::InDoubt));
-    match seen.await.as_deref() {
-        Ok(NodeState::Taken { .. }) => Err(Error::NameTaken {
-            path: own.path().into(),
-        }),
-        Ok(NodeState::Ended(error)) => Err(error.clone()),
-        Ok(_) => Ok(()),
-        Err(_) => Err(Error::Client(zk_client::Error::Closed)),
     }
 }
 

@@ -13,6 +13,7 @@ use zk_client::{Acl, Client, Epoch, ErrorCode, SessionId, Zxid};
 use zk_env::TaskHandle;
 use zk_proto::path;
 
+use super::desired::{SameOwner, same_data};
 use super::reconcile::{Reconciler, options};
 use crate::contender::pause;
 use crate::deadline::Deadline;
@@ -106,6 +107,7 @@ impl PersistentNode {
             data: data.into(),
             mode: NodeMode::Ephemeral,
             acl: None,
+            same: same_data,
         }
     }
 
@@ -143,6 +145,21 @@ impl PersistentNode {
         let settled = state
             .wait_for(|state| matches!(state, NodeState::Present { .. } | NodeState::Ended(_)));
         match settled.await.as_deref() {
+            Ok(NodeState::Ended(error)) => Err(error.clone()),
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::Client(zk_client::Error::Closed)),
+        }
+    }
+
+    /// Waits for the first look, and whether the name is free for us.
+    pub(crate) async fn first_seen(&self) -> Result<(), Error> {
+        let mut state = self.state.subscribe();
+        let seen =
+            state.wait_for(|state| !matches!(state, NodeState::Starting | NodeState::InDoubt));
+        match seen.await.as_deref() {
+            Ok(NodeState::Taken { .. }) => Err(Error::NameTaken {
+                path: self.path().into(),
+            }),
             Ok(NodeState::Ended(error)) => Err(error.clone()),
             Ok(_) => Ok(()),
             Err(_) => Err(Error::Client(zk_client::Error::Closed)),
@@ -273,6 +290,7 @@ pub struct PersistentNodeBuilder {
     data: Bytes,
     mode: NodeMode,
     acl: Option<Vec<Acl>>,
+    same: SameOwner,
 }
 
 impl PersistentNodeBuilder {
@@ -302,6 +320,7 @@ impl PersistentNodeBuilder {
             path: self.path.clone(),
             mode: self.mode,
             options: options(self.mode, self.acl),
+            same: self.same,
             data: wanted,
             state: Arc::clone(&state),
         };

@@ -8,7 +8,7 @@ use zk_client::{
     Client, CreateMode, CreateOptions, Epoch, Error, ErrorCode, SessionId, Stat, Watcher,
 };
 
-use super::desired::{Found, Past, Step, decide_ephemeral, decide_lasting};
+use super::desired::{Found, Past, SameOwner, Step, decide_ephemeral, decide_lasting};
 use super::persistent_node::{NodeMode, NodeState};
 use crate::contender::pause;
 use crate::parents::create_parents;
@@ -22,6 +22,7 @@ pub(super) struct Reconciler {
     pub(super) path: String,
     pub(super) mode: NodeMode,
     pub(super) options: CreateOptions,
+    pub(super) same: SameOwner,
     pub(super) data: watch::Receiver<Bytes>,
     pub(super) state: Arc<watch::Sender<NodeState>>,
 }
@@ -68,7 +69,7 @@ impl Reconciler {
         let found = look.found.as_ref();
         let found = found.map(|(data, stat)| Found { data, stat });
         let step = match self.mode {
-            NodeMode::Ephemeral => decide_ephemeral(&wanted, found, look.session, past),
+            NodeMode::Ephemeral => decide_ephemeral(&wanted, found, look.session, past, self.same),
             NodeMode::Persistent | NodeMode::Container | NodeMode::Ttl(_) => {
                 decide_lasting(&wanted, found)
             }
