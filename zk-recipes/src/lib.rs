@@ -57,6 +57,7 @@
 //! | [`GroupMembership`] | `<path>/<id>`, ephemeral | each member its own id; of equal payload the newest | none needed | members as last seen | joins again | reaped | seen by reading | none: fixed path |
 //! | [`PersistentNode`] | `<path>`, ephemeral unless told otherwise | the newest owner of equal data; else whoever was there | none needed | kept by the server until it expires the session | made again | reaped | seen by reading | none: fixed path |
 //! | [`PersistentTtlNode`] | `<path>` and `<path>/touch`, persistent with a TTL | nobody: all who keep it touch it | none needed | kept by the server for its TTL, then made again | nothing happens to it | gone after two TTLs at most | seen by reading | none: fixed path |
+//! | [`ServiceDiscovery`] | `<base>/<service>/<id>`, ephemeral unless its type says otherwise | of one id whoever was there; its own next self, told by address and port, takes over | each chooser by its strategy | instances as last seen | registered again | reaped | seen by reading | none: fixed path |
 //! | [`SimpleQueue`] | `<path>/qn-S`, persistent | whoever deletes the first | elements in order; takers race | waits on | waits on in the next session | taken or not | of a take: unknown, at most once | none: no ownership |
 //! | [`DistributedQueue`], [`PriorityQueue`], [`DelayQueue`], [`IdQueue`] | `<path>/queue-…S`, persistent; `<path>-locks/<item>` and `<path>-locks/_c_U-owner`, ephemeral; kazoo's as options | whoever locks the first free item | items in order; consumers race | the claim is in doubt, then held again if proven | the claim is lost, the item comes back | the item is given back | of a claim and its end: resolved by looking; of a put: unknown | the lock's czxid |
 //!
@@ -103,6 +104,8 @@ mod layout;
 pub mod leader;
 pub mod lock;
 pub mod membership;
+#[cfg(feature = "json")]
+pub mod naming;
 mod ownership;
 mod parents;
 mod proof;
@@ -135,6 +138,12 @@ pub use lock::{
 pub use membership::{
     GroupLayout, GroupMembership, GroupMembershipBuilder, Member, MemberEvent, NodeMode, NodeState,
     PersistentNode, PersistentNodeBuilder, PersistentTtlNode,
+};
+#[cfg(feature = "json")]
+pub use naming::{
+    Chooser, InstanceFormat, Payload, ProviderStrategy, Resolved, ResolvedInstances,
+    ServiceDiscovery, ServiceDiscoveryBuilder, ServiceInstance, ServiceProvider,
+    ServiceRegistration, ServiceType, UriPart, UriSpec,
 };
 pub use ownership::{FencingToken, Ownership, OwnershipState, Why};
 pub use proof::Proof;

@@ -306,6 +306,13 @@ impl PersistentNodeBuilder {
         self
     }
 
+    /// Whose znode is taken over. Default: that of the very same data.
+    #[cfg(feature = "json")]
+    pub(crate) const fn same_owner(mut self, same: SameOwner) -> Self {
+        self.same = same;
+        self
+    }
+
     /// Starts to keep it.
     ///
     /// # Errors
