@@ -16,6 +16,7 @@ mod in_line;
 mod latch;
 mod multi;
 mod mutex;
+mod naming;
 mod queue;
 mod read_write;
 mod reentrant;
