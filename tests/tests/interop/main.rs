@@ -7,6 +7,7 @@ mod double_barrier;
 mod group;
 mod latch;
 mod lock;
+mod naming;
 mod number;
 mod peer;
 mod queue;

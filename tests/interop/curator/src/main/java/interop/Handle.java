@@ -32,10 +32,12 @@ final class Handle {
     private DistributedDoubleBarrier barrier;
     private GroupMember member;
     private final Queues queues;
+    private final Naming naming;
 
     Handle(CuratorFramework client) {
         this.client = client;
         this.queues = new Queues(client);
+        this.naming = new Naming(client);
     }
 
     String obey(String[] words) throws Exception {
@@ -84,6 +86,14 @@ final class Handle {
                 return "";
             case "members":
                 return members();
+            case "register":
+                naming.register(words[2], words[3], words[4], words[5], words[6]);
+                return "";
+            case "unregister":
+                naming.unregister();
+                return "";
+            case "resolve":
+                return naming.resolve(words[2], words[3]);
             default:
                 throw new IllegalArgumentException(words[1]);
         }
