@@ -109,7 +109,7 @@ pub(super) struct Disturbance {
 }
 
 impl Run {
-    /// A run without workloads and faults: five simulated seconds to warm up, fifty-two
+    /// A run without workloads and faults: five simulated seconds to warm up, fifty-three
     /// of chaos, and a minute within which everybody must make progress again.
     pub fn new(seed: u64) -> Self {
         Self {
