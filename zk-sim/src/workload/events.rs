@@ -50,10 +50,6 @@ async fn work(stage: &Stage) {
 /// Each event leads to a call that leaves the next watch.
 async fn handle(stage: &Stage, client: &RecordedClient, path: &str, watcher: &RecordedWatcher) {
     loop {
-        stage
-            .env()
-            .probe()
-            .reached("workload: call from an event handler");
         if let Err(error) = client.get_data(path, Some(watcher)).await {
             bears(stage, path, &error);
             stage.pause(ms(20, 100)).await;
@@ -62,6 +58,11 @@ async fn handle(stage: &Stage, client: &RecordedClient, path: &str, watcher: &Re
         match watcher.next().await {
             Some(event) if event.event_type == EventType::NodeDataChanged => {
                 stage.progress("handled event");
+                // The next turn is the call.
+                stage
+                    .env()
+                    .probe()
+                    .reached("workload: call from an event handler");
             }
             Some(_) => {}
             None => return,
