@@ -1,7 +1,7 @@
 //! Testing a service of your own under faults: workers that count in a shared
 //! document, on simulated machines, over 200 seeds with partitions and pauses.
 //!
-//! `cargo run --example simulated_service` finds nothing; with the argument `careless` the
+//! `cargo run --release --example simulated_service` finds nothing; with the argument `careless` the
 //! workers overwrite what others wrote, and the first seed that shows it is printed.
 
 use std::collections::BTreeMap;
