@@ -31,7 +31,7 @@
 //!   [`Policy`] says so, and give up the ownership after the work's child tasks have gone.
 //! - **No orphans.** Every future may be dropped at any await: the client's reaper owns what it
 //!   may have left, until it is proven gone or the session is over.
-//! - **No herd.** One contender wakes per release.
+//! - **No herd.** One contender of a lock or an election wakes per release.
 //! - **Epochs.** What belongs to a session that has expired says so, and never acts in the next.
 //!
 //! # The recipes
@@ -58,7 +58,7 @@
 //! | [`PersistentNode`] | `<path>`, ephemeral unless told otherwise | the newest owner of equal data; else whoever was there | none needed | kept by the server until it expires the session | made again | reaped | seen by reading | none: fixed path |
 //! | [`PersistentTtlNode`] | `<path>` and `<path>/touch`, persistent with a TTL | nobody: all who keep it touch it | none needed | kept by the server for its TTL, then made again | nothing happens to it | gone after two TTLs at most | seen by reading | none: fixed path |
 //! | [`ServiceDiscovery`] | `<base>/<service>/<id>`, ephemeral unless its type says otherwise | of one id whoever was there; its own next self, told by address and port, takes over | each chooser by its strategy | instances as last seen | registered again | reaped | seen by reading | none: fixed path |
-//! | [`SimpleQueue`] | `<path>/qn-S`, persistent | whoever deletes the first | elements in order; takers race | waits on | waits on in the next session | taken or not | of a take: unknown, at most once | none: no ownership |
+//! | [`SimpleQueue`] | `<path>/qn-S`, persistent | whoever deletes the first | elements in order; takers race | waits on | waits on in the next session | taken or not | of a take: unknown, at most once | none: no ownership; an item has its czxid |
 //! | [`DistributedQueue`], [`PriorityQueue`], [`DelayQueue`], [`IdQueue`] | `<path>/queue-…S`, persistent; `<path>-locks/<item>` and `<path>-locks/_c_U-owner`, ephemeral; kazoo's as options | whoever locks the first free item | items in order; consumers race | the claim is in doubt, then held again if proven | the claim is lost, the item comes back | the item is given back | of a claim and its end: resolved by looking; of a put: unknown | the lock's czxid |
 //!
 //! Each type says more, and where other languages' clients may share its path.
