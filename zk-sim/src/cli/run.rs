@@ -88,7 +88,7 @@ pub(crate) fn failure(plan: &Plan, verdict: &Verdict) -> String {
 
 fn caught(totals: &Totals) -> Ended {
     if totals.failed > 0 {
-        println!("the planted bug was found, seed number {}", totals.seeds);
+        println!("the planted bug was found, after {} seeds", totals.seeds);
         return Ended::Well;
     }
     println!("the planted bug was NOT found in {} seeds", totals.seeds);
