@@ -146,7 +146,9 @@ fn partitions_and_pauses(seed: u64, hosts: &[String], chaos: Duration) -> Vec<Fa
 
 fn main() -> ExitCode {
     let is_careless = std::env::args().any(|argument| argument == "careless");
-    let runs = (0..200).map(|seed| {
+    let seed = std::env::args().find_map(|argument| argument.parse().ok());
+    let seeds = seed.map_or(0..200, |seed: u64| seed..seed + 1);
+    let runs = seeds.map(|seed| {
         let workload = move || Counting {
             is_careless,
             ..Counting::default()
@@ -169,7 +171,9 @@ fn main() -> ExitCode {
     });
     println!("{seeds} seeds, {faults} faults");
     if let Some((seed, violation)) = &failed {
-        println!("seed {seed} fails, and will again: {violation}");
+        println!("seed {seed} FAILED: {violation}");
+        let careless = if is_careless { " careless" } else { "" };
+        println!("  cargo run --release --example simulated_service --{careless} {seed}");
     }
     // Careless workers are there to be found.
     ExitCode::from(u8::from(failed.is_some() != is_careless))

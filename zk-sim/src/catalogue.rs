@@ -158,7 +158,11 @@ pub const CATALOGUE: &[Entry] = &[
         "last handle dropped",
         Places(&["client: last handle dropped"]),
     ),
-    entry("C22", "wall clock jumps", Fault("wall jump")),
+    entry(
+        "C22",
+        "wall clock jumps",
+        Places(&["faults: a client's wall clock was set"]),
+    ),
     entry(
         "C23",
         "process paused for longer than the session timeout",
@@ -276,7 +280,11 @@ pub const CATALOGUE: &[Entry] = &[
             "server: not reading from a slow reader",
         ]),
     ),
-    entry("S24", "server's wall clock jumps", Fault("wall jump")),
+    entry(
+        "S24",
+        "server's wall clock jumps",
+        Places(&["faults: the server's wall clock was set"]),
+    ),
     entry(
         "S25",
         "session expires, not early and not late",

@@ -90,6 +90,14 @@ impl Plan {
         run
     }
 
+    /// The same without the bug.
+    pub(crate) fn sound(&self) -> Self {
+        Self {
+            planted: None,
+            ..self.clone()
+        }
+    }
+
     /// Whether a bug is planted.
     pub(crate) fn has_planted(&self) -> bool {
         self.planted.is_some()

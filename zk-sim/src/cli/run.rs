@@ -22,11 +22,16 @@ pub(crate) fn run(suite: &'static Suite, args: &RunArgs) -> Result<Ended, String
     let mut tally = Tally::new(&plan, args.seeds);
     let runs = (args.from..end).map(|seed| plan.run(seed));
     run_all(runs, jobs(args.jobs), |verdict| tally.add(&verdict));
-    let Tally { totals, traces, .. } = tally;
+    let Tally {
+        totals,
+        traces,
+        failed,
+        ..
+    } = tally;
     let report = Report::new(&totals, began.elapsed()).on(suite.catalogue);
     print!("{report}");
     if plan.has_planted() {
-        return Ok(caught(&totals));
+        return Ok(caught(&plan, failed, &totals));
     }
     let mut is_well = totals.failed == 0;
     is_well &= !args.require_faults || every_fault_struck(suite, &totals);
@@ -49,6 +54,8 @@ struct Tally<'p> {
     totals: Totals,
     /// The trace hash of each seed.
     traces: BTreeMap<u64, u64>,
+    /// The first seed that failed.
+    failed: Option<u64>,
 }
 
 impl<'p> Tally<'p> {
@@ -58,6 +65,7 @@ impl<'p> Tally<'p> {
             progress: Progress::new(Some(seeds)),
             totals: Totals::default(),
             traces: BTreeMap::new(),
+            failed: None,
         }
     }
 
@@ -66,6 +74,7 @@ impl<'p> Tally<'p> {
         self.traces.insert(verdict.seed, verdict.trace);
         if verdict.violation.is_some() {
             self.progress.say(&failure(self.plan, verdict));
+            self.failed.get_or_insert(verdict.seed);
             // One is enough to know that a bug is found.
             if self.plan.has_planted() {
                 return ControlFlow::Break(());
@@ -86,13 +95,21 @@ pub(crate) fn failure(plan: &Plan, verdict: &Verdict) -> String {
     }
 }
 
-fn caught(totals: &Totals) -> Ended {
-    if totals.failed > 0 {
-        println!("the planted bug was found, after {} seeds", totals.seeds);
-        return Ended::Well;
+/// A seed that fails without the bug as well has found something else.
+fn caught(plan: &Plan, failed: Option<u64>, totals: &Totals) -> Ended {
+    let Some(seed) = failed else {
+        println!("the planted bug was NOT found in {} seeds", totals.seeds);
+        return Ended::Violated;
+    };
+    if let Some(violation) = plan.sound().run(seed).start().violation {
+        println!("seed {seed} FAILED without the planted bug too: {violation}");
+        return Ended::Violated;
     }
-    println!("the planted bug was NOT found in {} seeds", totals.seeds);
-    Ended::Violated
+    println!(
+        "the planted bug was found, after {} seeds; seed {seed} is fine without it",
+        totals.seeds
+    );
+    Ended::Well
 }
 
 fn every_fault_struck(suite: &Suite, totals: &Totals) -> bool {

@@ -331,11 +331,11 @@ impl Draw<'_> {
         }
     }
 
-    /// Of a host that has a journal; without one, any, where it shows in nothing.
+    /// Of a host that has a journal; without one nobody has a disk, and a client dies instead.
     fn disk(&mut self) -> FaultKind {
-        let host = match self.client_named(JOURNAL) {
-            Some(host) => host,
-            None => self.client(),
+        let Some(host) = self.client_named(JOURNAL) else {
+            let host = self.client();
+            return FaultKind::Kill { host };
         };
         let how = self.one_of(&[
             DiskFault::WriteFails,

@@ -70,6 +70,13 @@ impl Chaos {
             if !step.ends {
                 apply::begin(sim, kind, keeper);
                 *struck.entry(kind.name()).or_default() += 1;
+                if let FaultKind::WallJump { host, .. } = kind {
+                    sim.env(host).probe().reached(if host == super::SERVER {
+                        "faults: the server's wall clock was set"
+                    } else {
+                        "faults: a client's wall clock was set"
+                    });
+                }
                 continue;
             }
             apply::end(sim, kind, keeper);

@@ -17,6 +17,10 @@ async fn settled(stage: &Stage, client: &Client) -> bool {
     client.epoch() == epoch
 }
 
+/// Looks for what an item's claim that was dropped gives back in a task of its own: an orphan is
+/// still there at the last one.
+const LOOKS: u32 = 50;
+
 /// That a session that owns nothing, and wants nothing, has no ephemeral left once its client's
 /// reaper has settled. A session that ends takes them along.
 pub(crate) async fn nothing_left(stage: &Stage, client: &Client) {
@@ -24,9 +28,17 @@ pub(crate) async fn nothing_left(stage: &Stage, client: &Client) {
     if !settled(stage, client).await {
         return;
     }
-    let left: Result<Vec<String>, Error> = client.get_ephemerals("/").await;
-    let Ok(left) = left else {
-        return;
+    let mut looks = 0;
+    let left = loop {
+        let left: Result<Vec<String>, Error> = client.get_ephemerals("/").await;
+        let Ok(left) = left else {
+            return;
+        };
+        looks += 1;
+        if left.is_empty() || looks == LOOKS {
+            break left;
+        }
+        stage.pause(ms(20, 60)).await;
     };
     if !left.is_empty() && client.epoch() == epoch {
         let host = stage.host();
