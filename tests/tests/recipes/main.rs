@@ -9,6 +9,7 @@ mod counter;
 mod double_barrier;
 mod handover;
 mod invariants;
+mod queue;
 mod read_write;
 mod round_trips;
 mod semaphore;
