@@ -64,6 +64,8 @@ impl QueueClaim {
     /// # Errors
     ///
     /// `Fenced`: the ownership had ended before, and somebody else may work on the item, or has.
+    /// `Client`, with an unknown outcome: the session ended before an answer came, and the item
+    /// is gone, by this or because somebody else has done it.
     ///
     /// # Cancel safety
     ///
@@ -121,23 +123,31 @@ impl QueueClaim {
             return Ok(());
         };
         let client = held.guard.client().clone();
-        let mut may_be_done = false;
+        let mut unknown = None;
         loop {
-            client.ready().await?;
+            if let Err(over) = client.ready().await {
+                return Err(unknown.unwrap_or(over).into());
+            }
             let transaction = and(held.guard.transaction());
             let transaction = transaction.delete(&held.lock, None);
             let committed = transaction.delete(held.guard.path(), None).commit().await;
-            let error = match committed {
-                Ok(_) => break,
-                // An earlier attempt has taken the owner's znode along.
-                Err(Error::Fenced { .. }) if may_be_done && self.is_gone(&client).await? => break,
-                Err(Error::Client(error)) => error,
-                Err(error) => return Err(error),
+            let error = match (committed, unknown.take()) {
+                (Ok(_), _) => break,
+                (Err(Error::Client(error)), earlier) => {
+                    unknown = earlier;
+                    error
+                }
+                (Err(fenced), None) => return Err(fenced),
+                (Err(fenced), Some(unknown)) => {
+                    self.settle(held, fenced, unknown).await?;
+                    break;
+                }
             };
-            if error.is_session_over() || !(error.is_retryable() || error.is_outcome_unknown()) {
+            if error.is_outcome_unknown() {
+                unknown = Some(error);
+            } else if !error.is_retryable() && !error.is_session_over() {
                 return Err(error.into());
             }
-            may_be_done |= error.is_outcome_unknown();
             pause(&client).await;
         }
         if let Some(held) = self.held.take()
@@ -148,12 +158,23 @@ impl QueueClaim {
         Ok(())
     }
 
-    async fn is_gone(&self, client: &Client) -> Result<bool, Error> {
+    /// Whether an earlier attempt of `unknown` outcome is what has ended the ownership.
+    async fn settle(
+        &self,
+        held: &Held,
+        fenced: Error,
+        unknown: zk_client::Error,
+    ) -> Result<(), Error> {
+        let client = held.guard.client();
         let patient = client.retrying(PATIENCE);
-        let stat = patient
-            .run(|client| client.exists(&self.item, None))
-            .await?;
-        Ok(stat.is_none())
+        let item = patient.run(|client| client.exists(&self.item, None));
+        match item.await {
+            Ok(Some(_)) => Err(fenced),
+            // As long as the session lasts nothing else takes the owner's znode along.
+            Ok(None) if client.epoch() == held.guard.epoch() => Ok(()),
+            // Its end has, and then the item was somebody else's; or that attempt.
+            Ok(None) | Err(_) => Err(unknown.into()),
+        }
     }
 }
 

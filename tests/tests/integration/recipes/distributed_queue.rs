@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use zk_client::{CreateMode, ErrorCode};
-use zk_recipes::{DistributedQueue, Error, QueueClaim, QueueLayout};
+use zk_recipes::{DistributedQueue, Error, Proof, QueueClaim, QueueLayout};
 use zk_tests::target::repetitions;
 use zk_tests::wait::{eventually, until_connected, within};
 use zk_tests::{Cut, Direction, Proxy, Target};
@@ -370,6 +370,51 @@ async fn lost_requests_and_replies_are_resolved() {
         }
         proxy.cut(Cut::Reset);
         until_connected(&client).await;
+    }
+}
+
+/// The session ends before an answer is known, and somebody else does the work: whose end the
+/// item's was cannot be told, and is not claimed.
+#[tokio::test]
+async fn an_end_that_may_be_anothers_is_not_told_as_ones_own() {
+    let target = Target::start().await;
+    let proxy = Proxy::start(target.host()).await;
+    let (a, b) = (
+        target.client_through(&proxy.host()).await,
+        target.client().await,
+    );
+    // Its keeper asks nothing that would hold back what comes after it.
+    let ours = DistributedQueue::builder(&a, QUEUE).proof(Proof::Soft);
+    let (ours, theirs) = (ours.build().unwrap(), queue(&b));
+    for is_put_back in [false, true] {
+        put(&theirs, "one").await;
+        until_connected(&a).await;
+        let old = claim(&ours).await;
+        // Behind the removal of the watch that the claim waited with.
+        within("an answer", a.sync("/")).await.unwrap();
+        proxy.freeze(true);
+        let ending = async {
+            if is_put_back {
+                old.put_back().await
+            } else {
+                old.done().await
+            }
+        };
+        let others = async {
+            target.expire(&a).await;
+            done(claim(&theirs).await).await;
+            proxy.cut(Cut::Reset);
+            proxy.freeze(false);
+        };
+        let both = futures_util::future::join(ending, others);
+        let (ended, ()) = within("both ends", both).await;
+        let is_open = match &ended {
+            Err(Error::Client(error)) => error.is_outcome_unknown(),
+            _ => false,
+        };
+        assert!(is_open, "{ended:?}");
+        assert!(theirs.is_empty().await.unwrap());
+        until_nobody_works(&b).await;
     }
 }
 
