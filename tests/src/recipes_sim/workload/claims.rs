@@ -160,7 +160,7 @@ impl Host {
     }
 
     /// The effect, under the claim, then the item's end.
-    async fn finish(&mut self, stage: &Stage, claim: QueueClaim, item: &str) -> Result<(), Error> {
+    async fn finish(&self, stage: &Stage, claim: QueueClaim, item: &str) -> Result<(), Error> {
         let effect = format!("{EFFECTS}/{item}");
         let effect = claim
             .transaction()
