@@ -8,6 +8,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use zk_client::{
     Client, CreateMode, CreateOptions, Epoch, ErrorCode, OpResult, ProtectedId, RetryPolicy, Stat,
     Zxid,
@@ -106,8 +107,10 @@ impl QueueClaim {
     ///
     /// Safe: it goes on by itself.
     pub async fn release(mut self) -> Result<(), Error> {
-        match self.held.take() {
-            Some(held) => held.give_back().await,
+        let giving = self.held.take().and_then(Held::give_back);
+        match giving {
+            // It ends with an answer, unless the runtime does.
+            Some(given) => given.await.unwrap_or(Ok(())),
             None => Ok(()),
         }
     }
@@ -194,9 +197,7 @@ impl Deref for QueueClaim {
 
 impl Drop for QueueClaim {
     fn drop(&mut self) {
-        if let Some(held) = self.held.take() {
-            held.give_back_later();
-        }
+        drop(self.held.take().and_then(Held::give_back));
     }
 }
 
@@ -213,17 +214,9 @@ impl fmt::Debug for QueueClaim {
 }
 
 impl Held {
-    async fn give_back(self) -> Result<(), Error> {
-        match self.guard.surrender() {
-            Some(owner) => Lock::new(self.lock, owner).give_back().await,
-            None => Ok(()),
-        }
-    }
-
-    fn give_back_later(self) {
-        if let Some(owner) = self.guard.surrender() {
-            drop(Lock::new(self.lock, owner));
-        }
+    fn give_back(self) -> Option<oneshot::Receiver<Result<(), Error>>> {
+        let owner = self.guard.surrender()?;
+        Some(give_back_later(self.lock, owner))
     }
 }
 
@@ -241,13 +234,22 @@ impl Lock {
             owner: Some(owner),
         }
     }
+}
 
-    async fn give_back(mut self) -> Result<(), Error> {
-        match self.owner.take() {
-            Some(owner) => give_back(std::mem::take(&mut self.path), owner).await,
-            None => Ok(()),
+/// Gives both up in a task of the client's, whether the answer is waited for or not.
+fn give_back_later(lock: String, owner: OwnZnode) -> oneshot::Receiver<Result<(), Error>> {
+    let (given, answer) = oneshot::channel();
+    let env = owner.client().env().clone();
+    let task = async move {
+        let result = give_back(lock, owner).await;
+        if let Err(error) = &result {
+            tracing::debug!(%error, "an item's lock is left to the session's end");
         }
-    }
+        // Nobody may be waiting.
+        let _ = given.send(result);
+    };
+    drop(env.spawn("zk-recipes-queue", Box::pin(task)));
+    answer
 }
 
 /// Deletes the lock if it is the owner's, and the owner's znode with it. A lock of the same
@@ -299,14 +301,7 @@ async fn give_back(lock: String, owner: OwnZnode) -> Result<(), Error> {
 impl Drop for Lock {
     fn drop(&mut self) {
         if let Some(owner) = self.owner.take() {
-            let env = owner.client().env().clone();
-            let giving = give_back(std::mem::take(&mut self.path), owner);
-            let task = async move {
-                if let Err(error) = giving.await {
-                    tracing::debug!(%error, "an item's lock is left to the session's end");
-                }
-            };
-            drop(env.spawn("zk-recipes-queue", Box::pin(task)));
+            drop(give_back_later(std::mem::take(&mut self.path), owner));
         }
     }
 }

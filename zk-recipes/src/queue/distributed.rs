@@ -394,7 +394,7 @@ impl<O: Order> DistributedQueue<O> {
     }
 
     /// Removes the first item and gives what was in it; waits for one if there is none. If the
-    /// process dies with it, it is lost: at most once. Locks are respected, none is taken.
+    /// process dies with it, it is lost: at most once. Locks are respected.
     ///
     /// # Errors
     ///
@@ -573,17 +573,38 @@ impl<O: Order> DistributedQueue<O> {
             Err(error) => return Err(error.into()),
         };
         let items = self.unwrap(&item, &data)?;
-        if let Some(locks) = &self.locks {
-            let lock = path::join(locks, &place.name);
-            let locked = patient.run(|client| client.exists(&lock, None)).await?;
-            if locked.is_some() {
-                return Ok(None);
+        let removed = match &self.locks {
+            Some(locks) => self.remove_unlocked(&item, locks, &place.name).await?,
+            None => match patient.run(|client| client.delete(&item, None)).await {
+                Ok(()) => true,
+                Err(error) if error.code() == Some(ErrorCode::NoNode) => false,
+                Err(error) => return Err(error.into()),
+            },
+        };
+        Ok(removed.then_some(items))
+    }
+
+    /// Removes the item in one step with a lock that comes and goes: nobody can have it meanwhile.
+    /// False if somebody has it, or it is gone.
+    async fn remove_unlocked(&self, item: &str, locks: &str, name: &str) -> Result<bool, Error> {
+        let lock = path::join(locks, name);
+        loop {
+            self.client.ready().await?;
+            let removal = self.client.transaction();
+            let removal = removal.create(&lock, b"", CreateMode::Ephemeral);
+            let removal = removal.delete(item, None).delete(&lock, None);
+            let Err(error) = removal.commit().await else {
+                return Ok(true);
+            };
+            match (error.code(), &error) {
+                (Some(ErrorCode::NodeExists), _)
+                | (Some(ErrorCode::NoNode), zk_client::Error::Transaction { index: 1, .. }) => {
+                    return Ok(false);
+                }
+                (Some(ErrorCode::NoNode), _) => create_parents(&self.client, locks).await?,
+                _ if error.is_retryable() => pause(&self.client).await,
+                _ => return Err(error.into()),
             }
-        }
-        match patient.run(|client| client.delete(&item, None)).await {
-            Ok(()) => Ok(Some(items)),
-            Err(error) if error.code() == Some(ErrorCode::NoNode) => Ok(None),
-            Err(error) => Err(error.into()),
         }
     }
 
