@@ -65,14 +65,12 @@ impl fmt::Debug for TransactionObserver {
 fn describe(txn: &Txn, reaped: Option<&str>) -> Transaction {
     let err = match &txn.body {
         TxnBody::Error(error) => *error,
-        TxnBody::FailedMulti(errors) => {
-            let failed = errors.iter().find(|error| **error != ErrorCode::Ok);
-            failed.copied().unwrap_or(ErrorCode::Ok)
-        }
+        TxnBody::FailedMulti { errors, .. } => errors.first().copied().unwrap_or(ErrorCode::Ok),
         TxnBody::CreateSession { .. }
         | TxnBody::CloseSession { .. }
         | TxnBody::Change(_)
         | TxnBody::SetAcl(_)
+        | TxnBody::Reconfig(_)
         | TxnBody::Multi(_) => ErrorCode::Ok,
     };
     Transaction {
@@ -80,23 +78,26 @@ fn describe(txn: &Txn, reaped: Option<&str>) -> Transaction {
         session: txn.header.client,
         cxid: txn.header.cxid,
         time_ms: txn.header.time_ms,
-        op: op_of(&txn.body, reaped.is_some()),
+        op: op_of(&txn.body),
         err,
         path: reaped.map(str::to_owned),
     }
 }
 
-const fn op_of(body: &TxnBody, is_reaped: bool) -> OpCode {
+const fn op_of(body: &TxnBody) -> OpCode {
     match body {
         TxnBody::CreateSession { .. } => OpCode::CreateSession,
         TxnBody::CloseSession { .. } => OpCode::CloseSession,
         TxnBody::Change(Change::Create(create)) => create_op(create),
-        TxnBody::Change(Change::Delete { .. }) if is_reaped => OpCode::DeleteContainer,
+        TxnBody::Change(Change::Delete {
+            by_reaper: true, ..
+        }) => OpCode::DeleteContainer,
         TxnBody::Change(Change::Delete { .. }) => OpCode::Delete,
         TxnBody::Change(Change::SetData(_)) => OpCode::SetData,
-        TxnBody::Change(Change::CheckVersion) => OpCode::Check,
+        TxnBody::Change(Change::CheckVersion { .. }) => OpCode::Check,
         TxnBody::SetAcl(_) => OpCode::SetAcl,
-        TxnBody::Multi(_) | TxnBody::FailedMulti(_) => OpCode::Multi,
+        TxnBody::Multi(_) | TxnBody::FailedMulti { .. } => OpCode::Multi,
+        TxnBody::Reconfig(_) => OpCode::Reconfig,
         TxnBody::Error(_) => OpCode::Error,
     }
 }

@@ -72,8 +72,10 @@ impl<S: WatchSink> Applying<'_, S> {
                     .collect();
                 Ok(Applied::Multi(MultiResponse { results }))
             }
-            TxnBody::FailedMulti(errors) => {
-                let results = errors.into_iter().map(MultiResult::Error).collect();
+            TxnBody::Reconfig(txn) => self.set_data(txn).map(Applied::Change),
+            TxnBody::FailedMulti { prepared, errors } => {
+                let before = prepared.iter().map(|_| ErrorCode::Ok);
+                let results = before.chain(errors).map(MultiResult::Error).collect();
                 Ok(Applied::Multi(MultiResponse { results }))
             }
             TxnBody::Error(error) => Err(error),
@@ -83,9 +85,9 @@ impl<S: WatchSink> Applying<'_, S> {
     fn change(&mut self, change: Change) -> Result<MultiResult, ErrorCode> {
         match change {
             Change::Create(txn) => self.create(txn),
-            Change::Delete { path } => self.delete(&path).map(|()| MultiResult::Delete),
+            Change::Delete { path, .. } => self.delete(&path).map(|()| MultiResult::Delete),
             Change::SetData(txn) => self.set_data(txn),
-            Change::CheckVersion => Ok(MultiResult::Check),
+            Change::CheckVersion { .. } => Ok(MultiResult::Check),
         }
     }
 

@@ -6,44 +6,29 @@ use std::sync::Arc;
 
 use zk_proto::{SessionId, Zxid};
 
-use crate::tree::{AclList, DataTree, EphemeralType, SeededState, Znode, normalized};
+use crate::tree::{
+    AclList, ContentDigest, DataTree, EphemeralType, SeededState, StatPersisted, TreeDigest, Znode,
+    normalized,
+};
 
 /// What prep needs to know of a znode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ChangeRecord {
-    pub(crate) version: i32,
-    /// Creations of children, not what clients see.
-    pub(crate) cversion: i32,
-    pub(crate) aversion: i32,
-    pub(crate) ephemeral: EphemeralType,
+    pub(crate) stat: StatPersisted,
     pub(crate) child_count: usize,
     pub(crate) acl: AclList,
     pub(crate) data_len: usize,
+    pub(crate) content: ContentDigest,
 }
 
 impl ChangeRecord {
-    /// Of a znode about to be created.
-    pub(crate) const fn created(ephemeral: EphemeralType, acl: AclList, data_len: usize) -> Self {
-        Self {
-            version: 0,
-            cversion: 0,
-            aversion: 0,
-            ephemeral,
-            child_count: 0,
-            acl,
-            data_len,
-        }
-    }
-
     fn of(node: &Znode) -> Self {
         Self {
-            version: node.stat.version,
-            cversion: node.stat.cversion,
-            aversion: node.stat.aversion,
-            ephemeral: node.stat.ephemeral,
+            stat: node.stat,
             child_count: node.children.len(),
             acl: Arc::clone(&node.acl),
             data_len: node.data_len(),
+            content: node.content,
         }
     }
 }
@@ -57,6 +42,9 @@ pub(crate) struct Outstanding {
     records: HashMap<Arc<str>, (Zxid, Option<ChangeRecord>), SeededState>,
     /// In the order of transactions.
     order: VecDeque<(Zxid, Arc<str>)>,
+    /// Of the tree once all of them are applied; kept while there are some, and if
+    /// anybody asks for it.
+    digest: TreeDigest,
     hashing: SeededState,
 }
 
@@ -65,6 +53,7 @@ impl Outstanding {
         Self {
             records: HashMap::with_hasher(hashing),
             order: VecDeque::new(),
+            digest: TreeDigest::default(),
             hashing,
         }
     }
@@ -76,6 +65,30 @@ impl Outstanding {
             tree,
             own: HashMap::with_hasher(self.hashing),
         }
+    }
+
+    /// What the digest of the tree will be once everything made so far and `changes`
+    /// are applied. To be asked for every transaction or for none.
+    pub(crate) fn predict(&mut self, changes: &Changes, tree: &DataTree) -> TreeDigest {
+        if self.order.is_empty() {
+            self.digest = tree.digest();
+        }
+        for (path, record) in &changes.0 {
+            let digest = &mut self.digest;
+            match self.records.get(path) {
+                Some((_, Some(before))) => digest.remove(path, before.content, &before.stat),
+                Some((_, None)) => {}
+                None => {
+                    if let Some(node) = tree.node(path) {
+                        digest.remove(path, node.content, &node.stat);
+                    }
+                }
+            }
+            if let Some(after) = record {
+                digest.add(path, after.content, &after.stat);
+            }
+        }
+        self.digest
     }
 
     /// The transaction was made.
@@ -161,7 +174,7 @@ impl Pending<'_> {
         let in_tree = self.tree.ephemerals().of_session(session);
         let mut paths: BTreeSet<_> = in_tree.cloned().collect();
         for (path, record) in self.outstanding.changes() {
-            match record.map(|record| record.ephemeral) {
+            match record.map(|record| record.stat.ephemeral) {
                 None => {
                     paths.remove(path);
                 }
@@ -196,8 +209,14 @@ mod tests {
 
     fn record(version: i32) -> ChangeRecord {
         ChangeRecord {
-            version,
-            ..ChangeRecord::created(EphemeralType::Void, Arc::from([zk_proto::Acl::open()]), 0)
+            stat: StatPersisted {
+                version,
+                ..StatPersisted::created(Zxid::ZERO, 0, EphemeralType::Void)
+            },
+            child_count: 0,
+            acl: Arc::from([zk_proto::Acl::open()]),
+            data_len: 0,
+            content: ContentDigest::new("/a", None),
         }
     }
 
@@ -205,7 +224,7 @@ mod tests {
     fn later_changes_hide_earlier_ones_and_the_tree() {
         let (mut outstanding, tree) = fixture();
         let mut pending = outstanding.begin(&tree);
-        assert_eq!(pending.record("/").map(|root| root.version), Some(0));
+        assert_eq!(pending.record("/").map(|root| root.stat.version), Some(0));
         pending.put_parent("", record(1));
         assert_eq!(pending.record("/"), Some(record(1)));
         let changes = pending.finish();

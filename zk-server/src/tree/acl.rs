@@ -46,6 +46,11 @@ impl AclCache {
         }
     }
 
+    /// The lists in use.
+    pub(crate) fn lists(&self) -> impl Iterator<Item = AclList> {
+        self.lists.keys().cloned()
+    }
+
     /// One znode less has this list.
     pub(crate) fn remove_usage(&mut self, acl: &AclList) {
         let Some(znodes) = self.lists.get_mut(acl) else {

@@ -3,14 +3,15 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use zk_proto::{Acl, ErrorCode, SessionId, Stat, Zxid};
+use zk_proto::{Acl, ErrorCode, SessionId, Stat, Xid, Zxid};
 
 use super::acl::{AclCache, AclList, open_acl};
+use super::digest::{ContentDigest, TreeDigest};
 use super::ephemerals::Ephemerals;
 use super::hashing::SeededState;
 use super::quota::{LIMIT_NODE, QUOTA_ROOT, QuotaPrefixes, QuotaText, USAGE_NODE, usage_path};
 use super::znode::{EphemeralType, StatPersisted, Znode};
-use crate::txn::{CreateTxn, SetAclTxn, SetDataTxn, TxnHeader};
+use crate::txn::{CreateTxn, SetAclTxn, SetDataTxn, TxnHeader, UNKNOWN_CVERSION};
 
 const ROOT: &str = "/";
 const PROC: &str = "/zookeeper";
@@ -26,6 +27,7 @@ pub(crate) struct DataTree {
     last_processed: Zxid,
     /// Bytes of paths and data.
     data_size: u64,
+    digest: TreeDigest,
 }
 
 /// A znode has been created.
@@ -64,6 +66,7 @@ impl DataTree {
             quotas: QuotaPrefixes::default(),
             last_processed: Zxid::ZERO,
             data_size: 0,
+            digest: TreeDigest::default(),
         };
         for path in [ROOT, PROC, QUOTA_ROOT] {
             tree.add_built_in(path, open_acl(), 0);
@@ -83,9 +86,103 @@ impl DataTree {
         {
             parent.children.insert(name.into());
         }
-        let node = Znode::new(Some(Box::default()), acl, stat);
+        let node = Znode::new(path, Some(Box::default()), acl, stat);
         self.data_size += path.len() as u64;
+        self.digest.add(path, node.content, &node.stat);
         self.nodes.insert(path.into(), node);
+    }
+
+    /// A tree that a snapshot is to be loaded into, without even a root.
+    pub(crate) fn unloaded(hashing: SeededState) -> Self {
+        Self {
+            nodes: HashMap::with_hasher(hashing),
+            acls: AclCache::new(hashing),
+            ephemerals: Ephemerals::default(),
+            quotas: QuotaPrefixes::default(),
+            last_processed: Zxid::ZERO,
+            data_size: 0,
+            digest: TreeDigest::default(),
+        }
+    }
+
+    /// A znode from a snapshot; parents come before their children, the root, by its
+    /// short name, before all. False if it cannot be there.
+    pub(crate) fn load(
+        &mut self,
+        path: &str,
+        data: Option<Box<[u8]>>,
+        acl: AclList,
+        stat: StatPersisted,
+    ) -> bool {
+        let path = normalized(path);
+        if self.nodes.contains_key(path) {
+            return false;
+        }
+        if path != ROOT {
+            let Some((parent, name)) = split(path) else {
+                return false;
+            };
+            let Some(node) = self.nodes.get_mut(parent) else {
+                return false;
+            };
+            node.children.insert(name.into());
+            if name == LIMIT_NODE
+                && let Some(prefix) = parent.strip_prefix(QUOTA_ROOT)
+            {
+                self.quotas.add(prefix);
+            }
+        }
+        let acl = self.acls.add_usage(acl);
+        let node = Znode::new(path, data, acl, stat);
+        let path: Arc<str> = path.into();
+        self.data_size += (path.len() + node.data_len()) as u64;
+        self.digest.add(&path, node.content, &node.stat);
+        self.ephemerals.add(&path, node.stat.ephemeral);
+        self.nodes.insert(path, node);
+        true
+    }
+
+    /// The snapshot was complete, and has everything up to `zxid`.
+    pub(crate) fn loaded(&mut self, zxid: Zxid) {
+        self.last_processed = zxid;
+        for path in [ROOT, PROC, QUOTA_ROOT] {
+            if self.node(path).is_none() {
+                self.add_built_in(path, open_acl(), 0);
+            }
+        }
+        if self.node(CONFIG).is_none() {
+            self.add_built_in(CONFIG, Arc::from([Acl::read_only()]), -1);
+        }
+        // A snapshot that was written while the server worked may have counted wrongly.
+        for prefix in self.quotas.prefixes() {
+            if self.node(&usage_path(&prefix)).is_some() {
+                self.count_usage(&prefix);
+            }
+        }
+    }
+
+    /// Every path, in any order.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.nodes.keys()
+    }
+
+    /// Every ACL that a znode has.
+    pub(crate) fn acl_lists(&self) -> impl Iterator<Item = AclList> {
+        self.acls.lists()
+    }
+
+    /// A session that is known no more ends without a transaction.
+    pub(crate) fn kill_session(&mut self, session: SessionId) {
+        let header = TxnHeader {
+            client: session,
+            cxid: Xid(0),
+            zxid: self.last_processed,
+            time_ms: 0,
+        };
+        for path in self.remove_session(session) {
+            // It was in the tree a moment ago.
+            let _ = self.delete(&path, &header);
+        }
     }
 
     /// Whether the znode belongs to the server and cannot be deleted.
@@ -112,6 +209,11 @@ impl DataTree {
     /// Znodes, the root counted under both its names, as Apache does.
     pub(crate) fn node_count(&self) -> usize {
         self.nodes.len() + 1
+    }
+
+    /// One number for all paths, data and metadata; ACLs do not count.
+    pub(crate) fn digest(&self) -> TreeDigest {
+        self.digest
     }
 
     /// Bytes of paths and data.
@@ -164,23 +266,21 @@ impl DataTree {
         txn: CreateTxn,
         header: &TxnHeader,
     ) -> Result<Created, ErrorCode> {
-        let CreateTxn { path, data, .. } = txn;
+        let path = Arc::clone(&txn.path);
         let (parent_path, name) = split(&path).ok_or(ErrorCode::NoNode)?;
         if self.nodes.contains_key(&*path) {
+            self.created_already(txn, header);
             return Err(ErrorCode::NodeExists);
         }
         let parent = self.nodes.get_mut(parent_path).ok_or(ErrorCode::NoNode)?;
-        // Past 2³¹−1 the counter would fall back: it and pzxid then stand still.
-        if txn.parent_cversion > parent.stat.cversion {
-            parent.stat.cversion = txn.parent_cversion;
-            parent.stat.pzxid = header.zxid;
-        }
+        raise_cversion(&mut self.digest, parent_path, parent, &txn, header);
         parent.children.insert(name.into());
         let parent_acl = Arc::clone(&parent.acl);
 
         let acl = self.acls.add_usage(txn.acl);
         let stat = StatPersisted::created(header.zxid, header.time_ms, txn.ephemeral);
-        let node = Znode::new(data, Arc::clone(&acl), stat);
+        let node = Znode::new(&path, txn.data, Arc::clone(&acl), stat);
+        self.digest.add(&path, node.content, &node.stat);
         let (bytes, stat) = (node.data_len(), node.client_stat());
         self.data_size += (path.len() + bytes) as u64;
         self.ephemerals.add(&path, txn.ephemeral);
@@ -194,6 +294,22 @@ impl DataTree {
         })
     }
 
+    /// A snapshot that was written while the server worked had the znode already: what
+    /// is left to do is what the snapshot may have missed.
+    fn created_already(&mut self, txn: CreateTxn, header: &TxnHeader) {
+        let Some((parent_path, _)) = split(&txn.path) else {
+            return;
+        };
+        if let Some(parent) = self.nodes.get_mut(parent_path) {
+            raise_cversion(&mut self.digest, parent_path, parent, &txn, header);
+        }
+        if let Some(node) = self.nodes.get_mut(&*txn.path) {
+            let acl = self.acls.add_usage(txn.acl);
+            self.acls.remove_usage(&node.acl);
+            node.acl = acl;
+        }
+    }
+
     /// Deletes a znode.
     ///
     /// # Errors
@@ -203,10 +319,14 @@ impl DataTree {
         let (parent_path, name) = split(path).ok_or(ErrorCode::NoNode)?;
         let parent = self.nodes.get_mut(parent_path).ok_or(ErrorCode::NoNode)?;
         parent.children.remove(name);
+        self.digest
+            .remove(parent_path, parent.content, &parent.stat);
         parent.stat.pzxid = parent.stat.pzxid.max(header.zxid);
+        self.digest.add(parent_path, parent.content, &parent.stat);
         let parent_acl = Arc::clone(&parent.acl);
 
         let node = self.nodes.remove(path).ok_or(ErrorCode::NoNode)?;
+        self.digest.remove(path, node.content, &node.stat);
         self.acls.remove_usage(&node.acl);
         self.data_size -= (path.len() + node.data_len()) as u64;
         self.ephemerals.remove(path, node.stat.ephemeral);
@@ -230,10 +350,13 @@ impl DataTree {
     ) -> Result<(Stat, AclList), ErrorCode> {
         let node = self.nodes.get_mut(&*txn.path).ok_or(ErrorCode::NoNode)?;
         let before = node.data_len();
+        self.digest.remove(&txn.path, node.content, &node.stat);
+        node.content = ContentDigest::new(&txn.path, txn.data.as_deref());
         node.data = txn.data;
         node.stat.version = txn.version;
         node.stat.mzxid = header.zxid;
         node.stat.mtime = header.time_ms;
+        self.digest.add(&txn.path, node.content, &node.stat);
         let after = node.data_len();
         let answer = (node.client_stat(), Arc::clone(&node.acl));
         self.data_size = self.data_size - before as u64 + after as u64;
@@ -251,7 +374,9 @@ impl DataTree {
         let acl = self.acls.add_usage(txn.acl);
         self.acls.remove_usage(&node.acl);
         node.acl = acl;
+        self.digest.remove(&txn.path, node.content, &node.stat);
         node.stat.aversion = txn.aversion;
+        self.digest.add(&txn.path, node.content, &node.stat);
         Ok(node.client_stat())
     }
 
@@ -311,7 +436,30 @@ impl DataTree {
         };
         let before = node.data_len();
         node.data = Some(usage.to_string().into_bytes().into_boxed_slice());
+        // The digest leaves out what is below `/zookeeper`.
+        node.content = ContentDigest::default();
         self.data_size = self.data_size - before as u64 + node.data_len() as u64;
+    }
+}
+
+/// A child has been created. Past 2³¹−1 the counter would fall back: it and pzxid then
+/// stand still.
+fn raise_cversion(
+    digest: &mut TreeDigest,
+    path: &str,
+    parent: &mut Znode,
+    txn: &CreateTxn,
+    header: &TxnHeader,
+) {
+    let cversion = match txn.parent_cversion {
+        UNKNOWN_CVERSION => parent.stat.cversion.saturating_add(1),
+        cversion => cversion,
+    };
+    if cversion > parent.stat.cversion {
+        digest.remove(path, parent.content, &parent.stat);
+        parent.stat.cversion = cversion;
+        parent.stat.pzxid = header.zxid;
+        digest.add(path, parent.content, &parent.stat);
     }
 }
 

@@ -42,6 +42,11 @@ impl QuotaPrefixes {
         self.0.remove(&collapsed(path));
     }
 
+    /// All of them.
+    pub(crate) fn prefixes(&self) -> Vec<String> {
+        self.0.iter().cloned().collect()
+    }
+
     /// The nearest subtree with limits that contains `path`.
     pub(crate) fn max_prefix(&self, path: &str) -> Option<&str> {
         if self.0.is_empty() {

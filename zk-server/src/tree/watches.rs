@@ -21,6 +21,14 @@ pub(crate) trait WatchSink {
     fn deliver(&mut self, conn: ConnId, event: WatchedEvent<'_>, acl: &[Acl]);
 }
 
+/// Nobody watches: the tree catches up before anybody is connected.
+#[derive(Debug)]
+pub(crate) struct NoWatchers;
+
+impl WatchSink for NoWatchers {
+    fn deliver(&mut self, _: ConnId, _: WatchedEvent<'_>, _: &[Acl]) {}
+}
+
 /// Data watches and child watches of all connections of this server.
 #[derive(Debug)]
 pub(crate) struct Watches {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use zk_proto::{SessionId, Stat, Zxid};
 
 use super::acl::AclList;
+use super::digest::ContentDigest;
 
 /// What ends a znode's life, besides a delete (Apache's `EphemeralType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,11 +32,41 @@ impl EphemeralType {
         }
     }
 
+    /// The owner as files have it.
+    pub(crate) const fn persisted_owner(self) -> i64 {
+        match self {
+            Self::Void => 0,
+            Self::Normal(session) => session.0,
+            Self::Container => i64::MIN,
+            Self::Ttl { ttl_ms } => TTL_MARK | (ttl_ms & TTL_MASK),
+        }
+    }
+
+    /// What a file's owner stands for. Sessions of servers with ids from 255 on look
+    /// like TTL znodes, which is why Apache allows such ids only without TTL znodes.
+    pub(crate) const fn from_persisted(owner: i64) -> Self {
+        match owner {
+            0 => Self::Void,
+            i64::MIN => Self::Container,
+            owner if owner & TTL_MARK == TTL_MARK && owner & !(TTL_MARK | TTL_MASK) == 0 => {
+                Self::Ttl {
+                    ttl_ms: owner & TTL_MASK,
+                }
+            }
+            owner => Self::Normal(SessionId(owner)),
+        }
+    }
+
     /// Whether the znode may have children: only real ephemerals may not.
     pub(crate) const fn forbids_children(self) -> bool {
         matches!(self, Self::Normal(_))
     }
 }
+
+/// The high bits of a TTL znode's owner in files.
+const TTL_MARK: i64 = (0xff00_u64 << 48) as i64;
+/// The bits of its time to live.
+const TTL_MASK: i64 = 0xff_ffff_ffff;
 
 /// What is kept of a znode's metadata; [`Stat`] is derived from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,14 +109,22 @@ pub(crate) struct Znode {
     pub(crate) data: Option<Box<[u8]>>,
     pub(crate) acl: AclList,
     pub(crate) stat: StatPersisted,
+    /// Of path and data, for the digest of the tree.
+    pub(crate) content: ContentDigest,
     /// In order, so that what clients see is the same on every replica.
     pub(crate) children: BTreeSet<Box<str>>,
 }
 
 impl Znode {
     /// A znode without children.
-    pub(crate) const fn new(data: Option<Box<[u8]>>, acl: AclList, stat: StatPersisted) -> Self {
+    pub(crate) fn new(
+        path: &str,
+        data: Option<Box<[u8]>>,
+        acl: AclList,
+        stat: StatPersisted,
+    ) -> Self {
         Self {
+            content: ContentDigest::new(path, data.as_deref()),
             data,
             acl,
             stat,

@@ -3,17 +3,24 @@
 //! suffixes, ACLs with identities filled in), so applying one is a function of the
 //! tree alone.
 
+mod codec;
+
+pub(crate) use codec::{UNKNOWN_CVERSION, decode_txn, encode_txn, zxid_of};
+
 use std::sync::Arc;
 
 use zk_proto::{ErrorCode, SessionId, Xid, Zxid};
 
-use crate::tree::{AclList, EphemeralType};
+use crate::tree::{AclList, EphemeralType, TreeDigest};
 
 /// One transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Txn {
     pub(crate) header: TxnHeader,
     pub(crate) body: TxnBody,
+    /// The digest of the tree once this is applied, as the server that made it
+    /// predicts; not every transaction has one.
+    pub(crate) digest: Option<TreeDigest>,
 }
 
 /// Who, when, which.
@@ -41,8 +48,16 @@ pub(crate) enum TxnBody {
     SetAcl(SetAclTxn),
     /// The tree changes several times over, or, when empty, not at all.
     Multi(Vec<Change>),
-    /// A multi that failed: what is said of each of its operations.
-    FailedMulti(Vec<ErrorCode>),
+    /// A multi that failed. The log keeps what was prepared before the operation that
+    /// failed, and nothing of it is applied.
+    FailedMulti {
+        /// What would have happened.
+        prepared: Vec<Change>,
+        /// What is said of the operation that failed, and of those after it.
+        errors: Vec<ErrorCode>,
+    },
+    /// The ensemble's configuration changes, which is the data of a znode.
+    Reconfig(SetDataTxn),
     /// A request that was refused: it counts all the same.
     Error(ErrorCode),
 }
@@ -51,13 +66,18 @@ pub(crate) enum TxnBody {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Create(CreateTxn),
-    /// By a client or by the reaper.
     Delete {
         path: Arc<str>,
+        /// By the reaper, and not by a client.
+        by_reaper: bool,
     },
     SetData(SetDataTxn),
     /// Checked when the transaction was made; changes nothing.
-    CheckVersion,
+    CheckVersion {
+        path: Arc<str>,
+        /// One more than the znode's.
+        version: i32,
+    },
 }
 
 /// A znode to be.

@@ -6,7 +6,7 @@ use zk_proto::{ErrorCode, Perms};
 
 use super::{NULL, Preparing, next_version, owned, parent_of, validate};
 use crate::pipeline::request::{PathVersion, SetAcl, SetData};
-use crate::tree::{DataTree, EphemeralType};
+use crate::tree::{ContentDigest, DataTree, EphemeralType};
 use crate::txn::{Change, SetAclTxn, SetDataTxn, TxnBody};
 
 impl Preparing<'_> {
@@ -19,11 +19,11 @@ impl Preparing<'_> {
         let parent = self.record(parent_path)?;
         self.check_acl(&parent.acl, Perms::DELETE)?;
         let node = self.record(path)?;
-        next_version(node.version, delete.version)?;
+        next_version(node.stat.version, delete.version)?;
         if node.child_count > 0 {
             return Err(ErrorCode::NotEmpty);
         }
-        Ok(self.put_deleted(path))
+        Ok(self.put_deleted(path, false))
     }
 
     /// The reaper's delete: nobody's permission, but only of what may be reaped and
@@ -34,21 +34,24 @@ impl Preparing<'_> {
         if node.child_count > 0 {
             return Err(ErrorCode::NotEmpty);
         }
-        match node.ephemeral {
-            EphemeralType::Container | EphemeralType::Ttl { .. } => Ok(self.put_deleted(path)),
+        match node.stat.ephemeral {
+            EphemeralType::Container | EphemeralType::Ttl { .. } => {
+                Ok(self.put_deleted(path, true))
+            }
             EphemeralType::Normal(_) | EphemeralType::Void => Err(ErrorCode::BadVersion),
         }
     }
 
-    fn put_deleted(&mut self, path: &str) -> Change {
+    fn put_deleted(&mut self, path: &str, by_reaper: bool) -> Change {
         let parent_path = path.rsplit_once('/').map_or("", |(parent, _)| parent);
         if let Some(mut parent) = self.pending.record(parent_path) {
             parent.child_count = parent.child_count.saturating_sub(1);
+            parent.stat.pzxid = parent.stat.pzxid.max(self.header.zxid);
             self.pending.put_parent(parent_path, parent);
         }
         let path: Arc<str> = path.into();
         self.pending.put(Arc::clone(&path), None);
-        Change::Delete { path }
+        Change::Delete { path, by_reaper }
     }
 
     /// Checks, in this order: session, path, the znode, permission, quota, version.
@@ -61,12 +64,15 @@ impl Preparing<'_> {
         let data = set.data.as_deref();
         let data_len = data.map_or(0, <[u8]>::len);
         self.check_quota(path, 0, data_len, node.data_len)?;
-        node.version = next_version(node.version, set.version)?;
+        node.stat.version = next_version(node.stat.version, set.version)?;
+        node.stat.mzxid = self.header.zxid;
+        node.stat.mtime = self.header.time_ms;
         node.data_len = data_len;
+        node.content = ContentDigest::new(path, data);
         let txn = SetDataTxn {
             path: path.into(),
             data: owned(data),
-            version: node.version,
+            version: node.stat.version,
         };
         self.pending.put(Arc::clone(&txn.path), Some(node));
         Ok(Change::SetData(txn))
@@ -81,12 +87,12 @@ impl Preparing<'_> {
         let acl = self.fixup(set.acl.as_deref())?;
         let mut node = self.record(path)?;
         self.check_acl(&node.acl, Perms::ADMIN)?;
-        node.aversion = next_version(node.aversion, set.version)?;
+        node.stat.aversion = next_version(node.stat.aversion, set.version)?;
         node.acl = Arc::clone(&acl);
         let txn = SetAclTxn {
             path: path.into(),
             acl,
-            aversion: node.aversion,
+            aversion: node.stat.aversion,
         };
         self.pending.put(Arc::clone(&txn.path), Some(node));
         Ok(txn)
@@ -99,15 +105,17 @@ impl Preparing<'_> {
         validate(path)?;
         let node = self.record(path)?;
         self.check_acl(&node.acl, Perms::READ)?;
-        next_version(node.version, check.version)?;
-        Ok(Change::CheckVersion)
+        Ok(Change::CheckVersion {
+            path: path.into(),
+            version: next_version(node.stat.version, check.version)?,
+        })
     }
 
     /// Everything that ends with the session.
     pub(super) fn close_session(&mut self) -> TxnBody {
         let paths = self.pending.ephemerals_of(self.who.session);
         for path in &paths {
-            self.put_deleted(path);
+            self.put_deleted(path, false);
         }
         TxnBody::CloseSession { paths }
     }

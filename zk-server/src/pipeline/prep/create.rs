@@ -7,7 +7,7 @@ use zk_proto::{ErrorCode, Perms};
 use super::{NULL, Preparing, owned, parent_of, validate};
 use crate::pipeline::outstanding::ChangeRecord;
 use crate::pipeline::request::{Create, CreateOp};
-use crate::tree::{EphemeralType, LIMIT_NODE, QUOTA_ROOT};
+use crate::tree::{ContentDigest, EphemeralType, LIMIT_NODE, QUOTA_ROOT, StatPersisted};
 use crate::txn::{Change, CreateTxn};
 
 /// The longest time to live, 40 bits of milliseconds.
@@ -69,7 +69,7 @@ impl Preparing<'_> {
         if self.pending.record(&path).is_some() {
             return Err(ErrorCode::NodeExists);
         }
-        if parent.ephemeral.forbids_children() {
+        if parent.stat.ephemeral.forbids_children() {
             return Err(ErrorCode::NoChildrenForEphemerals);
         }
         refuse_root_limits(&path)?;
@@ -86,12 +86,19 @@ impl Preparing<'_> {
             },
         };
         if is_sequential || !self.rules.probe.has_planted("server: cversion not counted") {
-            parent.cversion = parent.cversion.wrapping_add(1);
+            parent.stat.cversion = parent.stat.cversion.wrapping_add(1);
         }
+        parent.stat.pzxid = self.header.zxid;
         parent.child_count += 1;
-        let parent_cversion = parent.cversion;
+        let parent_cversion = parent.stat.cversion;
         self.pending.put_parent(parent_path, parent);
-        let record = ChangeRecord::created(ephemeral, Arc::clone(&acl), data_len);
+        let record = ChangeRecord {
+            stat: StatPersisted::created(self.header.zxid, self.header.time_ms, ephemeral),
+            child_count: 0,
+            acl: Arc::clone(&acl),
+            data_len,
+            content: ContentDigest::new(&path, data),
+        };
         self.pending.put(Arc::clone(&path), Some(record));
         Ok(Change::Create(CreateTxn {
             path,
@@ -110,7 +117,7 @@ impl Preparing<'_> {
         if probe.has_planted("server: sequence number reused") {
             return i32::try_from(parent.child_count).unwrap_or(i32::MAX);
         }
-        parent.cversion
+        parent.stat.cversion
     }
 
     /// What is to be created, if flags, operation and time to live agree.

@@ -29,6 +29,8 @@ pub(crate) struct Prep {
     last_zxid: Zxid,
     outstanding: Outstanding,
     rules: Rules,
+    /// Transactions carry the digest of the tree after them.
+    predicts_digest: bool,
 }
 
 /// What the configuration decides.
@@ -89,6 +91,8 @@ struct Preparing<'p> {
     world: World<'p>,
     rules: &'p Rules,
     who: Requester<'p>,
+    /// What znodes it touches will remember of it.
+    header: TxnHeader,
     pending: Pending<'p>,
 }
 
@@ -104,7 +108,18 @@ impl Prep {
                 reconfig_enabled: config.reconfig_enabled,
                 probe: Probe::default(),
             },
+            predicts_digest: false,
         }
+    }
+
+    /// Transactions up to this one have been made in an earlier life.
+    pub(crate) fn resume_after(&mut self, zxid: Zxid) {
+        self.last_zxid = zxid;
+    }
+
+    /// From now on transactions say what the digest of the tree will be.
+    pub(crate) fn predict_digests(&mut self) {
+        self.predicts_digest = true;
     }
 
     /// Lets a simulator plant bugs.
@@ -182,17 +197,25 @@ impl Prep {
             world,
             rules: &self.rules,
             who,
+            header,
             pending: self.outstanding.begin(world.tree),
         };
-        let body = match prepare(&mut preparing) {
+        let (body, digest) = match prepare(&mut preparing) {
             Ok(body) => {
                 let changes = preparing.pending.finish();
+                let digest = self
+                    .predicts_digest
+                    .then(|| self.outstanding.predict(&changes, world.tree));
                 self.outstanding.commit(header.zxid, changes);
-                body
+                (body, digest)
             }
-            Err(error) => TxnBody::Error(error),
+            Err(error) => (TxnBody::Error(error), None),
         };
-        Txn { header, body }
+        Txn {
+            header,
+            body,
+            digest,
+        }
     }
 }
 

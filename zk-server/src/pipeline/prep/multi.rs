@@ -47,11 +47,10 @@ impl Preparing<'_> {
                 Err(NULL) => return Err(NULL),
                 Err(error) => {
                     self.pending.reset();
-                    return Ok(TxnBody::FailedMulti(verdicts(
-                        ops.len(),
-                        changes.len(),
-                        error,
-                    )));
+                    return Ok(TxnBody::FailedMulti {
+                        errors: verdicts(ops.len() - changes.len(), error),
+                        prepared: changes,
+                    });
                 }
             }
         }
@@ -68,14 +67,10 @@ impl Preparing<'_> {
     }
 }
 
-/// What is said of each operation: nothing wrong with those before the one that
-/// failed, and of those after it that they were not reached.
-fn verdicts(ops: usize, failed: usize, error: ErrorCode) -> Vec<ErrorCode> {
-    (0..ops)
-        .map(|at| match at.cmp(&failed) {
-            std::cmp::Ordering::Less => ErrorCode::Ok,
-            std::cmp::Ordering::Equal => error,
-            std::cmp::Ordering::Greater => ErrorCode::RuntimeInconsistency,
-        })
-        .collect()
+/// What is said of the operation that failed, and of those after it that they were
+/// not reached.
+fn verdicts(left: usize, error: ErrorCode) -> Vec<ErrorCode> {
+    let mut errors = vec![ErrorCode::RuntimeInconsistency; left];
+    errors[0] = error;
+    errors
 }

@@ -94,9 +94,12 @@ impl Fixture {
                 ..
             }) => error,
             Prepared::Txn(Txn {
-                body: TxnBody::FailedMulti(errors),
+                body: TxnBody::FailedMulti { prepared, errors },
                 ..
-            }) => errors[0],
+            }) => {
+                assert!(prepared.is_empty());
+                errors[0]
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -362,10 +365,13 @@ fn a_failed_multi_leaves_what_was_under_way_before_it() {
         MultiOp::Delete(delete("/missing", -1)),
     ];
     let failed = f.txn(OpCode::Multi, &MultiRequest { ops });
-    assert_eq!(
-        failed.body,
-        TxnBody::FailedMulti(vec![ErrorCode::Ok, ErrorCode::NoNode])
+    let TxnBody::FailedMulti { prepared, errors } = failed.body else {
+        panic!("{failed:?}");
+    };
+    assert!(
+        matches!(&prepared[..], [Change::Create(create)] if *create.path == *"/node/n-0000000002")
     );
+    assert_eq!(errors, [ErrorCode::NoNode]);
     let second = f.txn(OpCode::Create, &create("/node/n-", 2));
     let paths: Vec<_> = [first, second]
         .into_iter()
@@ -425,6 +431,7 @@ fn the_reaper_may_not_delete_what_has_changed_meanwhile() {
     f.done(OpCode::Delete, &delete("/container/c", -1));
     let delete = TxnBody::Change(Change::Delete {
         path: "/container".into(),
+        by_reaper: true,
     });
     assert_eq!(reap(&mut f, "/container"), delete);
 }

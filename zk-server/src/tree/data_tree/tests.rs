@@ -12,7 +12,7 @@ fn tree() -> DataTree {
 fn header(zxid: i64) -> TxnHeader {
     TxnHeader {
         client: S,
-        cxid: zk_proto::Xid(1),
+        cxid: Xid(1),
         zxid: Zxid(zxid),
         time_ms: 1000 + zxid,
     }
