@@ -1,0 +1,208 @@
+//! The directories of a server's data, and what lies in them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use zk_env::{Disk, OpenMode};
+use zk_proto::Zxid;
+
+use super::error::StorageError;
+use super::names::{Compression, VERSION_DIR, log_zxid, snapshot_zxid};
+
+/// `dataDir` and `dataLogDir`.
+#[derive(Clone, Debug)]
+pub(crate) struct DataDir {
+    pub(crate) disk: Arc<dyn Disk>,
+    data_dir: PathBuf,
+    pub(super) data_log_dir: PathBuf,
+}
+
+/// A snapshot by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SnapshotFile {
+    pub(crate) zxid: Zxid,
+    pub(crate) compression: Compression,
+    pub(crate) path: PathBuf,
+}
+
+impl DataDir {
+    /// Makes what is missing, durably.
+    ///
+    /// # Errors
+    ///
+    /// The disk's; `Misplaced` for logs among snapshots or the other way round.
+    pub(crate) async fn open(
+        disk: Arc<dyn Disk>,
+        data_dir: &Path,
+        data_log_dir: &Path,
+    ) -> Result<Self, StorageError> {
+        let dir = Self {
+            disk,
+            data_dir: data_dir.to_owned(),
+            data_log_dir: data_log_dir.to_owned(),
+        };
+        dir.make(data_dir, &dir.snap_dir()).await?;
+        if data_log_dir != data_dir {
+            dir.make(data_log_dir, &dir.log_dir()).await?;
+            dir.expect_none(&dir.log_dir(), |name| snapshot_zxid(name).is_some())
+                .await?;
+            dir.expect_none(&dir.snap_dir(), |name| log_zxid(name).is_some())
+                .await?;
+        }
+        Ok(dir)
+    }
+
+    /// Where snapshots and epochs are.
+    pub(crate) fn snap_dir(&self) -> PathBuf {
+        self.data_dir.join(VERSION_DIR)
+    }
+
+    /// Where the log is.
+    pub(crate) fn log_dir(&self) -> PathBuf {
+        self.data_log_dir.join(VERSION_DIR)
+    }
+
+    async fn make(&self, dir: &Path, inner: &Path) -> Result<(), StorageError> {
+        let made = self.disk.create_dir_all(inner).await;
+        made.map_err(StorageError::disk("create", inner))?;
+        // Any of those above may have been made, too.
+        for above in dir.ancestors() {
+            let is_here = above == Path::new("");
+            let above = if is_here { Path::new(".") } else { above };
+            match self.disk.sync_dir(above).await {
+                // Nothing of ours can have been made in there.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                synced => synced.map_err(StorageError::disk("sync", above))?,
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn sync_dir(&self, dir: &Path) -> Result<(), StorageError> {
+        let synced = self.disk.sync_dir(dir).await;
+        synced.map_err(StorageError::disk("sync", dir))
+    }
+
+    async fn expect_none(
+        &self,
+        dir: &Path,
+        is_misplaced: impl Fn(&std::ffi::OsStr) -> bool,
+    ) -> Result<(), StorageError> {
+        let names = self.list(dir).await?;
+        match names.iter().find(|name| is_misplaced(name)) {
+            Some(name) => Err(StorageError::Misplaced {
+                path: dir.join(name),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    async fn list(&self, dir: &Path) -> Result<Vec<std::ffi::OsString>, StorageError> {
+        let listed = self.disk.list(dir).await;
+        listed.map_err(StorageError::disk("list", dir))
+    }
+
+    /// Snapshots that were finished, the newest first.
+    pub(crate) async fn snapshots(&self) -> Result<Vec<SnapshotFile>, StorageError> {
+        let dir = self.snap_dir();
+        let names = self.list(&dir).await?;
+        let mut snapshots: Vec<_> = names
+            .iter()
+            .filter_map(|name| {
+                let (zxid, compression) = snapshot_zxid(name)?;
+                let path = dir.join(name);
+                Some(SnapshotFile {
+                    zxid,
+                    compression,
+                    path,
+                })
+            })
+            .collect();
+        snapshots.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.zxid));
+        Ok(snapshots)
+    }
+
+    /// Files of the log with the zxids they begin with, the oldest first.
+    pub(crate) async fn logs(&self) -> Result<Vec<(Zxid, PathBuf)>, StorageError> {
+        let dir = self.log_dir();
+        let names = self.list(&dir).await?;
+        let mut logs: Vec<_> = names
+            .iter()
+            .filter_map(|name| Some((log_zxid(name)?, dir.join(name))))
+            .collect();
+        logs.sort();
+        Ok(logs)
+    }
+
+    /// Snapshots that were never finished.
+    pub(crate) async fn remove_unfinished(&self) -> Result<(), StorageError> {
+        let dir = self.snap_dir();
+        for name in self.list(&dir).await? {
+            let text = name.to_string_lossy();
+            if text.starts_with("snapshot.") && text.ends_with(".tmp") {
+                self.remove(&dir.join(&name)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn remove(&self, path: &Path) -> Result<(), StorageError> {
+        match self.disk.remove(path).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(StorageError::disk("remove", path)),
+        }
+    }
+
+    /// The whole of a small file, or nothing if it is not there.
+    pub(crate) async fn read_small(&self, path: &Path) -> Result<Option<Bytes>, StorageError> {
+        let file = match self.disk.open(path, OpenMode::Existing).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(StorageError::disk("open", path))?,
+        };
+        let bytes = file.read_at(0, SMALL).await;
+        bytes.map(Some).map_err(StorageError::disk("read", path))
+    }
+
+    /// A number as text, with nothing but blanks around it.
+    pub(crate) async fn read_number(&self, path: &Path) -> Result<Option<i64>, StorageError> {
+        let Some(bytes) = self.read_small(path).await? else {
+            return Ok(None);
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        match text.trim().parse() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => Err(StorageError::NotANumber {
+                path: path.to_owned(),
+                text: text.chars().take(20).collect(),
+            }),
+        }
+    }
+
+    /// Puts `bytes` into the file `name` of `dir` in one step: after a crash it is the old
+    /// one or the new one, and it is the new one once this returns.
+    pub(crate) async fn replace(
+        &self,
+        dir: &Path,
+        name: &str,
+        bytes: Bytes,
+    ) -> Result<(), StorageError> {
+        let (path, temporary) = (dir.join(name), dir.join(format!("{name}.tmp")));
+        let opened = self.disk.open(&temporary, OpenMode::Create).await;
+        let file = opened.map_err(StorageError::disk("create", &temporary))?;
+        let written = async {
+            file.truncate(0).await?;
+            file.write_at(0, bytes).await?;
+            file.sync_data().await
+        };
+        let written = written.await;
+        written.map_err(StorageError::disk("write", &temporary))?;
+        let renamed = self.disk.rename(&temporary, &path).await;
+        renamed.map_err(StorageError::disk("rename", &temporary))?;
+        self.sync_dir(dir).await
+    }
+}
+
+/// More than a number takes.
+const SMALL: usize = 4096;

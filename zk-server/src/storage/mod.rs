@@ -1,0 +1,33 @@
+//! What outlives the process: the transaction log, snapshots, epochs. Files are those of
+//! Apache 3.8 and 3.9, both ways.
+//!
+//! [`DataDir`] is the directories, [`recover`] makes a tree of them, [`TxnLog`] goes on
+//! writing, [`SnapshotFile`]s are written by [`write_snapshot`] and deleted by [`purge`].
+//! The disk is reached through [`zk_env::Disk`] alone, and its first error is final for
+//! whatever was to be durable.
+
+mod compression;
+mod data_dir;
+mod epochs;
+mod error;
+mod log_file;
+mod names;
+mod purge;
+mod record;
+mod recovery;
+mod snapshot_file;
+mod snapshot_format;
+mod truncate;
+mod txn_log;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use data_dir::DataDir;
+pub use error::StorageError;
+pub(crate) use purge::purge;
+pub(crate) use recovery::{Recovered, Recovery, recover};
+pub(crate) use snapshot_file::{SnapshotBeginning, SnapshotSource, Still, write_snapshot};
+#[allow(unused_imports, reason = "a learner will truncate")]
+pub(crate) use truncate::truncate_log;
+pub(crate) use txn_log::{LogSettings, TxnLog};
