@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::storage::StorageError;
+
 /// A configuration that cannot be served with.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -75,6 +77,10 @@ pub enum ServerError {
         /// What the system said.
         source: Arc<io::Error>,
     },
+    /// What is stored cannot be used, or the disk failed while the server ran: it serves
+    /// nobody any more, and what it has acknowledged is stored.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     /// The server has panicked, which is a bug of its own, and serves nobody any more:
     /// half of a change may have been made. Start another.
     #[error("the server panicked while {stage}")]

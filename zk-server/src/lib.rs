@@ -1,8 +1,8 @@
 //! A bundled ZooKeeper server, in-process or as the `zk-server` binary.
 //!
 //! It speaks the client protocol of Apache ZooKeeper 3.9.5: whatever a client can
-//! see of that server it should see of this one. For now it is standalone and
-//! keeps everything in memory.
+//! see of that server it should see of this one. For now it is standalone. It keeps
+//! everything in memory, and in files that Apache can read if it has a data directory.
 //!
 //! ```
 //! use zk_server::Server;
@@ -55,6 +55,11 @@ mod server;
 mod session;
 mod standalone;
 mod stats;
+#[allow(
+    dead_code,
+    reason = "the assembly of an ensemble will use epochs, truncation and committed proposals"
+)]
+mod storage;
 mod tree;
 mod txn;
 
@@ -63,3 +68,4 @@ pub use error::{ConfigError, ServerError};
 #[doc(hidden)]
 pub use four_letter::four_letter_word;
 pub use server::{Counters, Server, ServerBuilder};
+pub use storage::StorageError;

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +13,10 @@ use zk_proto::{SessionId, Zxid};
 
 use crate::config::ServerConfig;
 use crate::error::ServerError;
-use crate::net::{Run, Shell, bind};
+use crate::net::{Run, Shell, bind, storage};
 use crate::observe::{Transaction, TransactionObserver};
 
-/// A standalone server, in memory.
+/// A standalone server, in memory unless it has a [data directory](ServerBuilder::data_dir).
 ///
 /// It runs on the tokio runtime it was started on until it is stopped or
 /// dropped. Dropping stops it without waiting.
@@ -138,13 +139,13 @@ impl Server {
         Ok(())
     }
 
-    /// Why the server serves nobody any more, if a panic has ended it: always
-    /// [`ServerError::Failed`]. A panic that may have left a change half made closes
+    /// Why the server serves nobody any more, if it has ended by itself:
+    /// [`ServerError::Storage`] if its disk is full or fails, so that nothing can be
+    /// acknowledged any more; [`ServerError::Failed`] after a panic. A panic that may have left a change half made closes
     /// every connection and the port, for good; one that concerns a single connection
     /// closes that one and is no failure.
     pub fn failure(&self) -> Option<ServerError> {
-        let stage = self.shell.failure()?;
-        Some(ServerError::Failed { stage })
+        self.shell.failure()
     }
 
     /// Waits until the server fails; see [`failure`](Self::failure). For ever, as a rule.
@@ -227,7 +228,7 @@ impl Server {
         }
     }
 
-    /// How many tasks the server has: two while it runs, and one per connection.
+    /// How many tasks the server has: two while it runs, one per connection, and one or more that store.
     #[doc(hidden)]
     pub async fn tasks(&self) -> usize {
         self.run.lock().await.as_ref().map_or(0, Run::tasks)
@@ -265,6 +266,8 @@ impl fmt::Debug for Server {
 #[must_use]
 pub struct ServerBuilder {
     config: Option<ServerConfig>,
+    data_dir: Option<PathBuf>,
+    is_in_memory: bool,
     env: Option<Arc<dyn Env>>,
     on_transaction: TransactionObserver,
 }
@@ -273,6 +276,39 @@ impl ServerBuilder {
     /// Everything that can be set; [`ServerConfig::embedded`] by default.
     pub fn config(mut self, config: ServerConfig) -> Self {
         self.config = Some(config);
+        self
+    }
+
+    /// Keeps what is acknowledged in this directory, in Apache's files, and goes on with what
+    /// is there; as [`ServerConfigBuilder::data_dir`](crate::ServerConfigBuilder::data_dir),
+    /// whatever the configuration says. One server at a time may use a directory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn example() -> Result<(), zk_server::ServerError> {
+    /// # let dir = std::env::temp_dir().join(format!("zk-server-doc-{}", std::process::id()));
+    /// use zk_server::Server;
+    ///
+    /// let server = Server::builder().data_dir(&dir).start().await?;
+    /// server.stop().await;
+    /// drop(server);
+    /// let again = Server::builder().data_dir(&dir).start().await?; // tree, sessions, zxid
+    /// # again.stop().await;
+    /// # std::fs::remove_dir_all(&dir).ok();
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Runtime::new()?.block_on(example())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn data_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(dir.into());
+        self
+    }
+
+    /// Stores nothing, whatever the configuration says.
+    pub fn in_memory(mut self) -> Self {
+        self.is_in_memory = true;
         self
     }
 
@@ -298,16 +334,29 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// The port could not be had.
+    /// The port could not be had, or what is stored cannot be used.
     pub async fn start(self) -> Result<Server, ServerError> {
-        let config = match self.config {
+        let mut config = match self.config {
             Some(config) => config,
             None => ServerConfig::embedded().build()?,
         };
+        if let Some(dir) = self.data_dir {
+            config.data_log_dir = Some(dir.clone());
+            config.data_dir = Some(dir);
+        }
+        if self.is_in_memory {
+            (config.data_dir, config.data_log_dir) = (None, None);
+        }
         let env = self.env.unwrap_or_else(|| TokioEnv::new());
+        let seed = env.rng("zk-server").next_u64();
         let bound = bind(&*env, config.client_addr).await?;
         let addr = bound.addr;
-        let shell = Arc::new(Shell::new(config, env, self.on_transaction));
+        let stored = match &config.data_dir {
+            Some(dir) => Some(storage::open(&config, dir, &env, seed).await?),
+            None => None,
+        };
+        let shell = Shell::new(config, env, self.on_transaction, seed, stored);
+        let shell = Arc::new(shell);
         let run = Run::start(Arc::clone(&shell), bound);
         tracing::info!(%addr, "server started");
         Ok(Server {

@@ -63,6 +63,7 @@ use crate::pipeline::{
     Asker, ContainerManager, Opening, Prep, Requester, Waiting, WaitingRequests, World,
 };
 use crate::session::{SessionIds, Sessions, password};
+use crate::storage::Recovered;
 use crate::tree::{DataTree, SeededState, Watches};
 use crate::txn::TxnBody;
 
@@ -120,6 +121,16 @@ impl Standalone {
             probe: Probe::default(),
             on_transaction: TransactionObserver::default(),
         }
+    }
+
+    /// Goes on with what was stored. Every session gets its full timeout.
+    pub(crate) fn recovered(mut self, recovered: Recovered, now: Mono) -> Self {
+        self.prep.resume_after(recovered.last_zxid);
+        self.tree = recovered.tree;
+        for (session, timeout_ms) in recovered.sessions {
+            self.sessions.load(session, timeout_ms, now);
+        }
+        self
     }
 
     /// Lets a simulator see and disturb what happens.
@@ -246,7 +257,11 @@ impl Standalone {
         if self.probe.buggify("server: skip a session id") {
             self.session_ids.next();
         }
-        let session = self.session_ids.next();
+        let mut session = self.session_ids.next();
+        while self.sessions.contains(session) {
+            // Another run of the server has handed it out, by a clock that was ahead.
+            session = self.session_ids.next();
+        }
         let timeout_ms = opening.timeout_ms;
         if let Some((connection, _)) = self.connections.get_mut(opening.conn) {
             connection.begin(session);

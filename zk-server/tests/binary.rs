@@ -23,25 +23,32 @@ fn zk_server() -> Command {
 }
 
 /// A configuration file of its own, gone with the value.
-struct Config(PathBuf);
+struct Config {
+    path: PathBuf,
+    /// What the server stores, if it comes to that.
+    data_dir: PathBuf,
+}
 
 impl Config {
     fn new(name: &str, text: &str) -> Self {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.cfg"));
-        fs::write(&path, text).unwrap();
-        Self(path)
+        let data_dir = path.with_extension("data");
+        let _ = fs::remove_dir_all(&data_dir);
+        fs::write(&path, format!("dataDir={}\n{text}", data_dir.display())).unwrap();
+        Self { path, data_dir }
     }
 
     /// A server on a port the system chooses.
     fn any_port(name: &str, more: &str) -> Self {
-        let text = "clientPortAddress=127.0.0.1\nclientPort=0\ndataDir=/nowhere\n";
+        let text = "clientPortAddress=127.0.0.1\nclientPort=0\n";
         Self::new(name, &format!("{text}{more}"))
     }
 }
 
 impl Drop for Config {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        let _ = fs::remove_file(&self.path);
+        let _ = fs::remove_dir_all(&self.data_dir);
     }
 }
 
@@ -57,7 +64,7 @@ impl Process {
     /// Starts it and waits until it serves.
     fn start(config: &Config) -> Self {
         let mut command = zk_server();
-        command.arg("start-foreground").arg(&config.0);
+        command.arg("start-foreground").arg(&config.path);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
         let (mut log, mut addr) = (String::new(), None);
@@ -123,12 +130,11 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn it_serves_until_sigterm_and_says_that_nothing_is_stored() {
+fn it_serves_until_sigterm_and_then_from_the_same_directory() {
     let config = Config::any_port("serves", "admin.serverPort=8080\nfooBar=1\n");
     let mut process = Process::start(&config);
     assert!(process.ask("srvr").contains("Mode: standalone\n"));
     assert!(process.ask("ruok").contains("not in the whitelist"));
-    assert!(process.log.contains("nothing is stored"), "{}", process.log);
     assert!(
         process.log.contains("unknown key fooBar"),
         "{}",
@@ -136,6 +142,8 @@ fn it_serves_until_sigterm_and_says_that_nothing_is_stored() {
     );
     let (clean, took) = process.end_by("TERM");
     assert!(clean && took < Duration::from_secs(5), "{took:?}");
+    assert!(config.data_dir.join("version-2/snapshot.0").exists());
+    assert!(Process::start(&config).log.contains("recovered"));
 }
 
 #[test]
@@ -154,9 +162,9 @@ fn status_tells_the_mode_of_a_running_server() {
     let config = Config::any_port("status", "");
     let mut process = Process::start(&config);
     let port = process.addr.port();
-    let text_of = |port| format!("clientPortAddress=127.0.0.1\nclientPort={port}\ndataDir=/d\n");
+    let text_of = |port| format!("clientPortAddress=127.0.0.1\nclientPort={port}\n");
     let asked = Config::new("status-asked", &text_of(port));
-    let running = output(zk_server().arg("status").arg(&asked.0));
+    let running = output(zk_server().arg("status").arg(&asked.path));
     assert!(running.status.success());
     let expected = format!(
         "Client port found: {port}. Client address: 127.0.0.1. Client SSL: false.\n\
@@ -165,7 +173,7 @@ fn status_tells_the_mode_of_a_running_server() {
     assert_eq!(text(&running.stdout), expected);
 
     assert!(process.end_by("TERM").0);
-    let stopped = output(zk_server().arg("status").arg(&asked.0));
+    let stopped = output(zk_server().arg("status").arg(&asked.path));
     assert_eq!(stopped.status.code(), Some(1));
     assert!(text(&stopped.stdout).ends_with("It is probably not running.\n"));
 }
@@ -191,9 +199,9 @@ fn a_wrong_configuration_gives_one_clear_line() {
     ];
     for (name, more, expected) in cases {
         let config = Config::any_port(&format!("wrong-{name}"), more);
-        let refused = output(zk_server().arg("start-foreground").arg(&config.0));
+        let refused = output(zk_server().arg("start-foreground").arg(&config.path));
         assert_eq!(refused.status.code(), Some(1));
-        let line = format!("zk-server: {}: {expected}\n", config.0.display());
+        let line = format!("zk-server: {}: {expected}\n", config.path.display());
         assert_eq!(text(&refused.stderr), line);
     }
 }
@@ -211,14 +219,11 @@ fn a_missing_file_is_named() {
 fn a_port_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap();
-    let config = format!(
-        "clientPortAddress=127.0.0.1\nclientPort={}\ndataDir=/d\n",
-        addr.port()
-    );
+    let config = format!("clientPortAddress=127.0.0.1\nclientPort={}\n", addr.port());
     let config = Config::new("in-use", &config);
     let mut command = zk_server();
     command.env("RUST_LOG", "error");
-    let refused = output(command.arg("start-foreground").arg(&config.0));
+    let refused = output(command.arg("start-foreground").arg(&config.path));
     assert_eq!(refused.status.code(), Some(1));
     let line = text(&refused.stderr);
     assert!(

@@ -33,7 +33,7 @@ impl Bundled {
         let server = runtime.block_on(async {
             let cfg = ZooCfg::parse(&configuration.zoo_cfg())?;
             let config = cfg.into_config(&*TokioEnv::new()).await?;
-            Ok::<_, Failure>(Server::builder().config(config).start().await?)
+            Ok::<_, Failure>(Server::builder().in_memory().config(config).start().await?)
         })?;
         Ok(Self {
             server,

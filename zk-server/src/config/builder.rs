@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::server_config::{FourLetterWords, ServerConfig};
+use super::storage::StorageConfig;
 use crate::error::ConfigError;
 
 /// Collects values; [`build`](Self::build) checks them all at once.
@@ -186,9 +187,59 @@ impl ServerConfigBuilder {
         self
     }
 
-    pub(super) fn data_dirs(mut self, data_dir: PathBuf, data_log_dir: Option<PathBuf>) -> Self {
-        self.config.data_log_dir = Some(data_log_dir.unwrap_or_else(|| data_dir.clone()));
-        self.config.data_dir = Some(data_dir);
+    /// Where snapshots and the transaction log are kept, as `dataDir`: what a server has
+    /// acknowledged survives its end. By default there is no such place and everything is in
+    /// memory alone. The files are Apache's.
+    pub fn data_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.config.data_dir = Some(dir.into());
+        self
+    }
+
+    /// Where the transaction log is kept, if apart from the snapshots, as `dataLogDir`.
+    pub fn data_log_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.config.data_log_dir = Some(dir.into());
+        self
+    }
+
+    /// A snapshot is taken after this many transactions at the latest, and after half of them
+    /// at the earliest; 100 000 by default, at least 2, as `snapCount`.
+    pub fn snap_count(mut self, transactions: u32) -> Self {
+        self.config.storage.snap_count = transactions.max(2);
+        self
+    }
+
+    /// Whether a write is synced before it is acknowledged; true by default, as `forceSync`.
+    /// Without it a crash of the machine, though not of the process, loses what was
+    /// acknowledged.
+    pub fn force_sync(mut self, sync: bool) -> Self {
+        self.config.storage.force_sync = sync;
+        self
+    }
+
+    /// Bytes by which a log is extended before it is full; 64 MiB by default, 0 is never, as
+    /// `preAllocSize`.
+    pub fn preallocate(mut self, bytes: u64) -> Self {
+        self.config.storage.preallocate_bytes = bytes;
+        self
+    }
+
+    /// Whether an empty data directory may be begun with; true by default, as
+    /// `db.autocreate`. If not, a file `initialize` in it permits that once.
+    pub fn autocreate(mut self, autocreate: bool) -> Self {
+        self.config.storage.autocreate = autocreate;
+        self
+    }
+
+    /// How often old snapshots and logs are deleted, and how many snapshots are kept, 3 at
+    /// least; never by default, as `autopurge.purgeInterval`.
+    pub fn autopurge(mut self, interval: Duration, snap_retain_count: usize) -> Self {
+        self.config.storage.purge_interval = Some(interval);
+        self.config.storage.snap_retain_count = snap_retain_count;
+        self
+    }
+
+    pub(super) fn storage(mut self, change: impl FnOnce(&mut StorageConfig)) -> Self {
+        change(&mut self.config.storage);
         self
     }
 
@@ -217,6 +268,9 @@ impl ServerConfigBuilder {
             ));
         }
         check_limits(&config)?;
+        if config.data_log_dir.is_none() {
+            config.data_log_dir.clone_from(&config.data_dir);
+        }
         Ok(config)
     }
 }

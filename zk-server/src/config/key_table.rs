@@ -32,7 +32,7 @@ pub(super) struct Known {
     pub(super) why_no_effect: Option<&'static str>,
 }
 
-const STORAGE: Option<&str> = Some("the server is in memory for now");
+const STORAGE: Option<&str> = Some("logs and snapshots are written as Apache's defaults have it");
 const TLS: Option<&str> = Some("TLS is not supported yet");
 const ADMIN: Option<&str> = Some("the admin server is not supported yet");
 const METRICS: Option<&str> = Some("metrics providers are not supported yet");
@@ -72,12 +72,6 @@ const KEYS: &[Row] = &[
     ("portUnification", Kind::Bool, ENSEMBLE),
     ("sslQuorumReloadCertFiles", Kind::Bool, ENSEMBLE),
     ("oraclePath", Kind::Text, ENSEMBLE),
-    ("snapCount", Kind::Int, STORAGE),
-    ("snapSizeLimitInKb", Kind::Int, STORAGE),
-    ("preAllocSize", Kind::Int, STORAGE),
-    ("txnLogSizeLimitInKb", Kind::Int, STORAGE),
-    ("forceSync", Kind::YesNo, STORAGE),
-    ("fsync.warningthresholdms", Kind::Int, STORAGE),
     ("flushDelay", Kind::Int, STORAGE),
     ("maxWriteQueuePollTime", Kind::Int, STORAGE),
     ("maxBatchSize", Kind::Int, STORAGE),
@@ -85,7 +79,6 @@ const KEYS: &[Row] = &[
     ("closeSessionTxn.enabled", Kind::Bool, STORAGE),
     ("serializeLastProcessedZxid.enabled", Kind::Bool, STORAGE),
     ("datadir.autocreate", Kind::Bool, STORAGE),
-    ("db.autocreate", Kind::Bool, STORAGE),
     ("secureClientPort", Kind::Int, TLS),
     ("secureClientPortAddress", Kind::Text, TLS),
     ("client.portUnification", Kind::Bool, TLS),
@@ -110,7 +103,6 @@ const FAMILIES: &[Row] = &[
     ("quorum.", Kind::Text, ENSEMBLE),
     ("multiAddress.", Kind::Text, ENSEMBLE),
     ("ssl.quorum.", Kind::Text, ENSEMBLE),
-    ("autopurge.", Kind::Int, STORAGE),
     ("snapshot.", Kind::Text, STORAGE),
     ("ssl.", Kind::Text, TLS),
     ("admin.", Kind::Text, ADMIN),

@@ -7,6 +7,7 @@ mod key_table;
 mod note;
 pub(crate) mod properties;
 mod server_config;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -15,4 +16,5 @@ mod zoo_cfg;
 pub use builder::ServerConfigBuilder;
 pub use note::ConfigNote;
 pub use server_config::{FourLetterWords, ServerConfig};
+pub(crate) use storage::StorageConfig;
 pub use zoo_cfg::ZooCfg;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use zk_proto::DEFAULT_FRAME_LIMIT;
 
 use super::builder::ServerConfigBuilder;
+use super::storage::StorageConfig;
 
 /// Apache's `tickTime` when the configuration does not say.
 pub(crate) const DEFAULT_TICK_TIME: Duration = Duration::from_millis(3000);
@@ -67,10 +68,11 @@ pub struct ServerConfig {
     pub(crate) four_letter_words: FourLetterWords,
     /// Shown by `conf`: the backlog the configuration asked for, −1 if it did not.
     pub(crate) listen_backlog: i32,
-    /// Shown by `conf` and `dirs`. Nothing is stored there yet.
+    /// Where snapshots are; without it everything is in memory alone.
     pub(crate) data_dir: Option<PathBuf>,
-    /// Shown by `conf` and `dirs`. Nothing is stored there yet.
+    /// Where the transaction log is, if there is a `data_dir`.
     pub(crate) data_log_dir: Option<PathBuf>,
+    pub(crate) storage: StorageConfig,
 }
 
 /// The four-letter words a server answers, `4lw.commands.whitelist`. `srvr` is
@@ -140,6 +142,7 @@ impl ServerConfig {
             listen_backlog: -1,
             data_dir: None,
             data_log_dir: None,
+            storage: StorageConfig::DEFAULT,
         }
     }
 

@@ -187,7 +187,7 @@ fn unknown_keys_are_listed_and_not_fatal() {
 
 #[test]
 fn keys_without_effect_say_why() {
-    let cfg = parse("admin.serverPort=8080\nssl.keyStore.location=x\nautopurge.purgeInterval=1");
+    let cfg = parse("admin.serverPort=8080\nssl.keyStore.location=x\nflushDelay=1");
     let notes = cfg
         .unwrap()
         .notes()
@@ -202,8 +202,27 @@ fn keys_without_effect_say_why() {
         notes[1],
         "ssl.keyStore.location has no effect: TLS is not supported yet"
     );
-    assert!(notes[2].starts_with("autopurge.purgeInterval has no effect: "));
-    assert!(notes[3].starts_with("dataDir has no effect: the server is in memory"));
+    assert!(notes[2].starts_with("flushDelay has no effect: "));
+    assert_eq!(notes.len(), 3);
+}
+
+#[test]
+fn keys_about_storage_are_those_of_apache() {
+    let cfg = parse(
+        "snapCount=1\nsnapSizeLimitInKb=-1\npreAllocSize=64\ntxnLogSizeLimitInKb=2\nforceSync=no\n\
+         autopurge.snapRetainCount=1\nautopurge.purgeInterval=2\ndb.autocreate=false",
+    );
+    let config = cfg.unwrap().builder.build().unwrap();
+    let storage = config.storage;
+    assert_eq!(storage.snap_count, 2);
+    assert_eq!(storage.snap_size_limit_bytes, None);
+    assert_eq!(storage.preallocate_bytes, 64 << 10);
+    assert_eq!(storage.log_size_limit_bytes, Some(2 << 10));
+    assert_eq!(storage.snap_retain_count, 3);
+    assert_eq!(storage.purge_interval, Some(Duration::from_secs(7200)));
+    assert!(!storage.force_sync && !storage.autocreate);
+    assert_eq!(config.data_log_dir, config.data_dir);
+    assert!(parse("forceSync=true").is_err());
 }
 
 #[test]

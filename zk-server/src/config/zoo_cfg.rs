@@ -30,7 +30,7 @@ use crate::error::ConfigError;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ZooCfg {
-    builder: ServerConfigBuilder,
+    pub(super) builder: ServerConfigBuilder,
     client_host: Option<String>,
     client_port: u16,
     notes: Vec<ConfigNote>,
@@ -205,8 +205,53 @@ impl Draft {
             _ if k.starts_with("group") || k.starts_with("weight") => {
                 return Err(unsupported(k, NO_ENSEMBLE));
             }
-            _ => self.apply_other(k, v)?,
+            _ => return self.apply_storage(key, value),
         }
+        Ok(self)
+    }
+
+    /// Keys about logs and snapshots.
+    fn apply_storage(mut self, key: String, value: String) -> Result<Self, ConfigError> {
+        let (k, v) = (key.as_str(), value.as_str());
+        let builder = self.builder.clone();
+        self.builder = match k {
+            "snapCount" => builder.snap_count(integer(k, v, 0..=i32::MAX.unsigned_abs())?),
+            "snapSizeLimitInKb" => {
+                let kilobytes: i64 = integer(k, v, i64::MIN..=MAX_KILOBYTES)?;
+                let bytes = positive_kilobytes(kilobytes);
+                builder.storage(|storage| storage.snap_size_limit_bytes = bytes)
+            }
+            "txnLogSizeLimitInKb" => {
+                let kilobytes: i64 = integer(k, v, i64::MIN..=MAX_KILOBYTES)?;
+                let bytes = positive_kilobytes(kilobytes);
+                builder.storage(|storage| storage.log_size_limit_bytes = bytes)
+            }
+            "preAllocSize" => {
+                let kilobytes: i64 = integer(k, v, 0..=MAX_KILOBYTES)?;
+                let bytes = positive_kilobytes(kilobytes).unwrap_or_default();
+                builder.preallocate(bytes)
+            }
+            "forceSync" => builder.force_sync(yes_or_no(k, v)?),
+            "fsync.warningthresholdms" => {
+                let limit = millis(k, v, 0)?;
+                builder.storage(|storage| storage.fsync_warning = limit)
+            }
+            "autopurge.snapRetainCount" => {
+                let retain: u32 = integer(k, v, 0..=i32::MAX.unsigned_abs())?;
+                builder.storage(|storage| storage.snap_retain_count = retain.max(3) as usize)
+            }
+            "autopurge.purgeInterval" => {
+                let hours: u32 = integer(k, v, 0..=24 * 365)?;
+                let interval = std::time::Duration::from_secs(u64::from(hours) * 3600);
+                let interval = (hours > 0).then_some(interval);
+                builder.storage(|storage| storage.purge_interval = interval)
+            }
+            "db.autocreate" => builder.autocreate(boolean(k, v)?),
+            _ => {
+                self.apply_other(k, v)?;
+                builder
+            }
+        };
         Ok(self)
     }
 
@@ -238,7 +283,6 @@ impl Draft {
         self.check_standalone()?;
         let data_dir = self.data_dir.take();
         let data_dir = data_dir.ok_or_else(|| missing("dataDir", "what the server stores"))?;
-        self.no_effect("dataDir", NOTHING_STORED);
         let client_port = self.client_port;
         let client_port = client_port.ok_or_else(|| missing("clientPort", "clients to connect"))?;
         if self.is_auth_enforced && self.auth_schemes.is_empty() {
@@ -253,7 +297,10 @@ impl Draft {
             words.insert("isro".to_owned());
         }
         let builder = self.builder.four_letter_words(self.words);
-        let builder = builder.data_dirs(data_dir, self.data_log_dir);
+        let mut builder = builder.data_dir(data_dir);
+        if let Some(dir) = self.data_log_dir {
+            builder = builder.data_log_dir(dir);
+        }
         // What can be checked without looking up names is checked now.
         builder.clone().build()?;
         Ok(ZooCfg {
@@ -279,13 +326,20 @@ impl Draft {
     }
 }
 
+/// A thousandth of what files can be long.
+const MAX_KILOBYTES: i64 = i64::MAX >> 10;
+
+/// Bytes; nothing, if the number is Apache's way to say so.
+fn positive_kilobytes(kilobytes: i64) -> Option<u64> {
+    let kilobytes = u64::try_from(kilobytes).ok()?;
+    (kilobytes > 0).then_some(kilobytes << 10)
+}
+
 /// The largest frame limit: what a length word can say.
 const MAX: usize = i32::MAX as usize;
 /// What Apache takes as "not set" for a session timeout limit.
 const UNSET: &str = "-1";
 const NO_ENSEMBLE: &str = "ensembles are not supported yet, only a standalone server is";
-const NOTHING_STORED: &str = "the server is in memory for now: nothing is stored, and everything \
-                              is gone when it stops";
 
 fn unsupported(key: &str, reason: &str) -> ConfigError {
     ConfigError::Unsupported {

@@ -1,4 +1,4 @@
-//! What a panic does to the server: it stops for good.
+//! What a panic does to the server, or a disk that fails: it stops for good.
 //!
 //! A panic under the lock may leave tree, sessions and watches half changed. Nobody
 //! can tell what may still be said in their name, so nothing more is said at all:
@@ -11,6 +11,8 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::thread;
 
 use super::shell::{Serving, Shell};
+use crate::error::ServerError;
+use crate::storage::StorageError;
 
 /// The server's state under its lock.
 pub(crate) struct Held<'s> {
@@ -78,21 +80,32 @@ impl Shell {
         held
     }
 
-    /// The server stops for good.
     fn fail(&self, serving: &mut Serving, stage: &'static str) {
-        if serving.failed.is_some() {
-            return;
+        if serving.failed.is_none() {
+            tracing::error!(stage, "the server has panicked and serves nobody any more");
+            self.stop_for_good(serving, ServerError::Failed { stage });
         }
-        tracing::error!(stage, "the server has panicked and serves nobody any more");
+    }
+
+    /// Nobody can tell any more what is durable, so that nothing may be acknowledged.
+    pub(super) fn storage_failed(&self, error: StorageError) {
+        let mut serving = self.lock_for("giving up storage");
+        if serving.failed.is_none() {
+            tracing::error!(%error, "the server cannot store any more and serves nobody");
+            self.stop_for_good(&mut serving, error.into());
+        }
+    }
+
+    fn stop_for_good(&self, serving: &mut Serving, why: ServerError) {
         self.probe.reached("server: failed");
-        serving.failed = Some(stage);
+        serving.failed = Some(why);
         serving.abort_all();
         self.end_disturbances();
         self.broken.cancel();
     }
 
-    /// What the server was doing when it failed, if it has.
-    pub(crate) fn failure(&self) -> Option<&'static str> {
-        self.lock().failed
+    /// Why the server has stopped for good, if it has.
+    pub(crate) fn failure(&self) -> Option<ServerError> {
+        self.lock().failed.clone()
     }
 }

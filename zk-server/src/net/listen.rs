@@ -14,6 +14,7 @@ use super::cnxn::CnxnTask;
 use super::fail_stop::Vital;
 use super::outbox::End;
 use super::shell::Shell;
+use super::storage;
 use super::ticker;
 use crate::error::ServerError;
 
@@ -62,6 +63,15 @@ impl Run {
         };
         let ticker = ticker::run(Arc::clone(&run.shell), run.stopped.clone());
         spawner.spawn("zk-server ticker", Box::pin(ticker));
+        if let Some(storage) = run.shell.take_storage() {
+            let log = storage::run(
+                Arc::clone(&run.shell),
+                storage,
+                run.stopped.clone(),
+                spawner.clone(),
+            );
+            spawner.spawn("zk-server log", Box::pin(log));
+        }
         let acceptor = Acceptor {
             listener: bound.listener,
             stopped: run.stopped.clone(),
@@ -71,7 +81,7 @@ impl Run {
         run
     }
 
-    /// How many tasks there are: two, and one per connection.
+    /// How many tasks there are: two, one per connection, and those that store.
     pub(crate) fn tasks(&self) -> usize {
         self.tasks.len()
     }
@@ -104,13 +114,13 @@ impl fmt::Debug for Run {
 
 /// Starts tasks that a stop waits for.
 #[derive(Clone)]
-struct Spawner {
+pub(super) struct Spawner {
     shell: Arc<Shell>,
     tasks: TaskTracker,
 }
 
 impl Spawner {
-    fn spawn(&self, name: &'static str, task: BoxFuture<()>) {
+    pub(super) fn spawn(&self, name: &'static str, task: BoxFuture<()>) {
         // Every task ends by itself once the run has stopped.
         let _detached = self
             .shell

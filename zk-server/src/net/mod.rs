@@ -8,6 +8,7 @@ mod listen;
 mod outbox;
 mod read_buffer;
 mod shell;
+pub(crate) mod storage;
 mod ticker;
 mod write_queue;
 

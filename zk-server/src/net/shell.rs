@@ -13,15 +13,19 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use zk_env::{Env, Mono, Probe};
-use zk_proto::SessionId;
+use zk_proto::{SessionId, Zxid};
 
 use super::cnxns::{Cnxn, Cnxns, Refusal};
 use super::inbound::Inbound;
 use super::outbox::{End, Outbox, Parcel};
+use super::storage::Storage;
 use crate::config::ServerConfig;
+use crate::error::ServerError;
 use crate::observe::TransactionObserver;
 use crate::standalone::{ConnId, Output, Standalone};
 use crate::stats::{CnxnStats, ServerStats};
+use crate::storage::Recovered;
+use crate::txn::Txn;
 
 /// Frames of one connection handled under one hold of the lock, so that the
 /// others get their turn.
@@ -42,6 +46,10 @@ pub(crate) struct Shell {
     pub(super) inbound: Arc<Inbound>,
     /// Cancelled when the server has failed.
     pub(crate) broken: CancellationToken,
+    /// Transactions wait for the log.
+    pub(super) appended: Arc<Notify>,
+    /// What was stored, between runs; the log's task has it while it runs.
+    pub(super) storage: Mutex<Option<Storage>>,
     /// The next timeout has moved closer, or a pause has ended.
     pub(super) rearmed: Notify,
     /// Connections neither read nor write.
@@ -64,8 +72,12 @@ pub(crate) struct Serving {
     pub(crate) client_port: u16,
     /// New connections are taken.
     is_open: bool,
-    /// What the server was doing when it panicked: nothing of this is used any more.
-    pub(super) failed: Option<&'static str>,
+    /// Why the server has stopped for good: nothing of this is used any more.
+    pub(super) failed: Option<ServerError>,
+    /// Wakes the log.
+    appended: Arc<Notify>,
+    /// A connection's frames wait for a commit.
+    is_holding_back: bool,
     /// How much later than made replies and events are written.
     delay: Duration,
     /// What the ticker sleeps until.
@@ -87,18 +99,31 @@ pub(super) enum Turn {
 }
 
 impl Shell {
-    /// An empty server that takes no connections yet.
+    /// A server that takes no connections yet; an empty one if nothing was `stored`. `seed`
+    /// keys its hash tables.
     pub(crate) fn new(
         config: ServerConfig,
         env: Arc<dyn Env>,
         on_transaction: TransactionObserver,
+        seed: u64,
+        stored: Option<(Storage, Recovered)>,
     ) -> Self {
         let now = env.now();
-        let seed = env.rng("zk-server").next_u64();
         let probe = env.probe();
+        let standalone = Standalone::new(&config, now, wall_ms(&*env), seed)
+            .observed_by(probe.clone(), on_transaction);
+        let (standalone, storage) = match stored {
+            Some((storage, recovered)) => {
+                let standalone = standalone.recovered(recovered, now).defer_commits();
+                (standalone, Some(storage))
+            }
+            None => (standalone, None),
+        };
+        let appended = Arc::new(Notify::new());
         let serving = Serving {
-            standalone: Standalone::new(&config, now, wall_ms(&*env), seed)
-                .observed_by(probe.clone(), on_transaction),
+            standalone,
+            appended: Arc::clone(&appended),
+            is_holding_back: false,
             cnxns: Cnxns::default(),
             stats: ServerStats::default(),
             trace_mask: DEFAULT_TRACE_MASK,
@@ -117,6 +142,8 @@ impl Shell {
             probe,
             serving: Mutex::new(serving),
             inbound: Arc::default(),
+            appended,
+            storage: Mutex::new(storage),
             broken: CancellationToken::new(),
             rearmed: Notify::new(),
             is_frozen: AtomicBool::new(false),
@@ -222,7 +249,11 @@ impl Shell {
                 .reached("server: frames behind the end of their connection");
             return Turn::Gone;
         };
-        if self.is_paused() || !serving.standalone.wants_frames(id) {
+        if self.is_paused() {
+            return Turn::Later(frame);
+        }
+        if !serving.standalone.wants_frames(id) {
+            serving.is_holding_back = true;
             return Turn::Later(frame);
         }
         if !cnxn.has_sent {
@@ -347,6 +378,39 @@ impl Shell {
         serving.armed
     }
 
+    /// Hands transactions to the log: gives each to `append`, until that has enough. The last
+    /// one's zxid.
+    pub(super) fn take_txns(&self, mut append: impl FnMut(&Txn) -> bool) -> Option<Zxid> {
+        let mut serving = self.lock_for("handing transactions to the log");
+        if serving.failed.is_some() {
+            return None;
+        }
+        let mut last = None;
+        while let Some(txn) = serving.standalone.poll_txn() {
+            last = Some(txn.header.zxid);
+            if !append(txn) {
+                break;
+            }
+        }
+        last
+    }
+
+    /// Everything up to `zxid` is durable.
+    pub(super) fn committed(&self, zxid: Zxid) {
+        let now = self.env.now();
+        let mut guard = self.lock_for("committing");
+        let serving = &mut *guard;
+        if serving.failed.is_some() {
+            return;
+        }
+        serving.standalone.handle_committed(zxid);
+        serving.carry_out(now);
+        if std::mem::take(&mut serving.is_holding_back) {
+            serving.wake_all();
+        }
+        self.rearm(serving);
+    }
+
     /// Lets expire and reaps what is due, unless paused.
     pub(super) fn tick(&self) {
         let (now, wall) = (self.env.now(), self.wall_ms());
@@ -439,6 +503,9 @@ impl Serving {
     fn carry_out(&mut self, now: Mono) {
         if self.failed.is_some() {
             return;
+        }
+        if self.standalone.has_txns() {
+            self.appended.notify_one();
         }
         let due = if self.delay.is_zero() {
             Mono::ZERO

@@ -59,6 +59,34 @@ impl Sessions {
         self.by_id.insert(id, session);
     }
 
+    /// A session that was stored; nobody speaks for it yet.
+    pub(crate) fn load(&mut self, id: SessionId, timeout_ms: i32, now: Mono) {
+        let bucket = self.expiry.bucket(now, timeout(timeout_ms));
+        self.expiry.insert(bucket, id);
+        let session = Session {
+            timeout_ms,
+            bucket,
+            closing: false,
+            conn: None,
+        };
+        self.by_id.insert(id, session);
+    }
+
+    /// Whether there is such a session.
+    pub(crate) fn contains(&self, id: SessionId) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
+    /// All sessions with their timeouts in milliseconds.
+    pub(crate) fn timeouts(&self) -> Vec<(SessionId, i32)> {
+        let by_id = self.by_id.iter();
+        let mut all: Vec<_> = by_id
+            .map(|(id, session)| (*id, session.timeout_ms))
+            .collect();
+        all.sort_unstable();
+        all
+    }
+
     /// The client has shown life: the session gets its full timeout from `now`.
     /// False if it is gone or about to be.
     pub(crate) fn touch(&mut self, id: SessionId, now: Mono) -> bool {

@@ -9,6 +9,8 @@ use zk_proto::{ErrorCode, OpCode, SessionId, Zxid};
 use super::{ConnId, Standalone};
 use crate::conn::Received;
 use crate::pipeline::{Applied, Asker, Waiting, apply, last_op, reply_write};
+use crate::storage::SnapshotBeginning;
+use crate::tree::DataTree;
 use crate::txn::{Txn, TxnBody};
 
 /// A transaction, and who waits for it.
@@ -66,12 +68,27 @@ struct Made {
 }
 
 /// Commits from outside.
-#[allow(dead_code, reason = "the log that commits is yet to come")]
 impl Standalone {
     /// Applies transactions no longer when they are made but when they are committed.
     pub(crate) fn defer_commits(mut self) -> Self {
         self.in_flight.is_deferred = true;
+        self.prep.predict_digests();
         self
+    }
+
+    /// Whether [`poll_txn`](Self::poll_txn) has something.
+    pub(crate) fn has_txns(&self) -> bool {
+        self.in_flight.polled < self.in_flight.txns.len()
+    }
+
+    /// What a snapshot begins with.
+    pub(crate) fn snapshot_beginning(&self) -> SnapshotBeginning {
+        SnapshotBeginning::of(&self.tree, self.sessions.timeouts())
+    }
+
+    /// The tree as far as it is committed.
+    pub(crate) const fn tree(&self) -> &DataTree {
+        &self.tree
     }
 
     /// The next transaction to be made durable, each once, in the order of zxids.

@@ -13,3 +13,4 @@ mod lifecycle;
 mod limits;
 mod raw;
 mod slow_reader;
+mod storage;

@@ -117,7 +117,7 @@ pub(crate) fn frame(payload: &impl Encode) -> BytesMut {
 }
 
 impl Raw {
-    async fn connect(env: Arc<dyn Env>, addr: SocketAddr) -> Self {
+    pub(crate) async fn connect(env: Arc<dyn Env>, addr: SocketAddr) -> Self {
         let stream = env.connect(addr).await.unwrap();
         Self::of(env, stream)
     }
@@ -236,6 +236,13 @@ impl Raw {
         let frame = self.frame().await?;
         let header = ReplyHeader::decode(&mut Reader::new(&frame)).unwrap();
         Some(Answer { header, frame })
+    }
+
+    /// Whether a ping is answered before anything else.
+    pub(crate) async fn ping_first(&mut self) -> bool {
+        self.ping()
+            .await
+            .is_some_and(|answer| answer.header.xid == Xid::PING)
     }
 
     /// A request and its reply, which is the next thing to come.

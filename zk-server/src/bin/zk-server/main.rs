@@ -14,8 +14,8 @@ use clap::{Parser, Subcommand};
 use zk_env::TokioEnv;
 use zk_server::ZooCfg;
 
-/// A bundled ZooKeeper server: standalone, in memory, speaking the protocol of
-/// Apache ZooKeeper 3.9.5.
+/// A bundled ZooKeeper server: standalone, speaking the protocol of Apache ZooKeeper 3.9.5
+/// and keeping its data in Apache's files.
 #[derive(Debug, Parser)]
 #[command(name = "zk-server", version)]
 struct Args {

@@ -1,0 +1,327 @@
+//! The tasks that store: one writes the log and says what is committed, others take
+//! snapshots and delete old files.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+
+use bytes::BytesMut;
+use tokio_util::sync::CancellationToken;
+use zk_env::{Env, EnvRng, sleep_until};
+use zk_proto::Zxid;
+
+use super::fail_stop::Vital;
+use super::listen::Spawner;
+use super::shell::Shell;
+use crate::config::{ServerConfig, StorageConfig};
+use crate::storage::{
+    DataDir, LogSettings, Recovered, Recovery, SnapshotBeginning, SnapshotSource, Still,
+    StorageError, TxnLog, purge, recover, write_snapshot,
+};
+use crate::tree::{DataTree, SeededState};
+use crate::txn::encode_txn;
+
+/// What a server stores with.
+#[derive(Debug)]
+pub(crate) struct Storage {
+    dir: DataDir,
+    log: TxnLog,
+    config: StorageConfig,
+    pace: SnapshotPace,
+    /// A snapshot is being written; there is one at a time.
+    is_snapshotting: Arc<AtomicBool>,
+}
+
+/// Opens the data directories and reads what is stored. `seed` keys the tree.
+///
+/// # Errors
+///
+/// Whatever makes it impossible to go on with all that was acknowledged.
+pub(crate) async fn open(
+    config: &ServerConfig,
+    data_dir: &Path,
+    env: &Arc<dyn Env>,
+    seed: u64,
+) -> Result<(Storage, Recovered), StorageError> {
+    let log_dir = config.data_log_dir.as_deref().unwrap_or(data_dir);
+    let dir = DataDir::open(env.disk(), data_dir, log_dir).await?;
+    let hashing = SeededState(seed);
+    let recovered = match recover(&dir, hashing).await? {
+        Recovery::Data(recovered) => *recovered,
+        Recovery::Empty => initialize(&dir, hashing, config.storage).await?,
+    };
+    tracing::info!(
+        dir = %data_dir.display(),
+        zxid = %recovered.last_zxid,
+        replayed = recovered.replayed,
+        sessions = recovered.sessions.len(),
+        "recovered"
+    );
+    let settings = LogSettings {
+        preallocate: config.storage.preallocate_bytes,
+        force_sync: config.storage.force_sync,
+    };
+    let storage = Storage {
+        log: TxnLog::new(env.disk(), dir.log_dir(), settings),
+        dir,
+        config: config.storage,
+        pace: SnapshotPace::new(config.storage, env.rng("zk-server snapshots")),
+        is_snapshotting: Arc::default(),
+    };
+    Ok((storage, recovered))
+}
+
+/// Begins with nothing, if that is allowed: a snapshot of it comes first, so that a log that
+/// has lost its snapshot is told from one that never had any.
+async fn initialize(
+    dir: &DataDir,
+    hashing: SeededState,
+    config: StorageConfig,
+) -> Result<Recovered, StorageError> {
+    if !config.autocreate && !dir.may_initialize().await? {
+        return Err(StorageError::NotInitialized);
+    }
+    let tree = DataTree::new(hashing);
+    write_snapshot(dir, &mut Still(&tree, Vec::new())).await?;
+    dir.initialized().await?;
+    Ok(Recovered::nothing(tree))
+}
+
+/// When the next snapshot is due: after half of what the configuration says and a random
+/// part of the other half, so that the servers of an ensemble do not stop for breath
+/// together.
+#[derive(Debug)]
+struct SnapshotPace {
+    config: StorageConfig,
+    rng: EnvRng,
+    /// Transactions in the present log.
+    txns: u64,
+    txns_due: u64,
+    bytes_due: u64,
+}
+
+impl SnapshotPace {
+    fn new(config: StorageConfig, rng: EnvRng) -> Self {
+        let mut pace = Self {
+            config,
+            rng,
+            txns: 0,
+            txns_due: 0,
+            bytes_due: 0,
+        };
+        pace.restart();
+        pace
+    }
+
+    fn restart(&mut self) {
+        self.txns_due = self.draw(self.config.snap_count.into());
+        self.bytes_due = match self.config.snap_size_limit_bytes {
+            Some(limit) => self.draw(limit),
+            None => u64::MAX,
+        };
+        self.txns = 0;
+    }
+
+    fn draw(&mut self, limit: u64) -> u64 {
+        limit / 2 + self.rng.below((limit / 2).max(1))
+    }
+
+    fn is_due(&self, log_bytes: u64) -> bool {
+        self.txns > self.txns_due || log_bytes > self.bytes_due
+    }
+}
+
+impl Shell {
+    /// What the server stores with, if it does; to be given back when a run ends.
+    pub(super) fn take_storage(&self) -> Option<Storage> {
+        let mut storage = self.storage.lock().unwrap_or_else(PoisonError::into_inner);
+        storage.take()
+    }
+}
+
+/// Writes the log until stopped, and what is there by then. Nothing is committed before it
+/// is durable, and one sync is for everything that has come in during the one before it.
+pub(super) async fn run(
+    shell: Arc<Shell>,
+    mut storage: Storage,
+    stopped: CancellationToken,
+    spawner: Spawner,
+) {
+    let _vital = Vital {
+        shell: Arc::clone(&shell),
+        stage: "writing the log",
+    };
+    if let Some(interval) = storage.config.purge_interval {
+        let purging = purge_often(
+            Arc::clone(&shell),
+            storage.dir.clone(),
+            storage.config,
+            interval,
+        );
+        spawner.spawn(
+            "zk-server purge",
+            Box::pin(unless(stopped.clone(), purging)),
+        );
+    }
+    loop {
+        let is_last = tokio::select! {
+            biased;
+            () = shell.appended.notified() => false,
+            () = stopped.cancelled() => true,
+        };
+        if !is_last {
+            shell.resumed().await;
+        }
+        match storage.write(&shell).await {
+            Ok(()) => {}
+            Err(error) => return shell.storage_failed(error),
+        }
+        if is_last {
+            break;
+        }
+        if let Err(error) = storage.snapshot_if_due(&shell, &stopped, &spawner).await {
+            return shell.storage_failed(error);
+        }
+    }
+    *shell.storage.lock().unwrap_or_else(PoisonError::into_inner) = Some(storage);
+}
+
+async fn unless(stopped: CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        () = stopped.cancelled() => {}
+        () = work => {}
+    }
+}
+
+impl Storage {
+    /// Makes durable and commits what there is.
+    async fn write(&mut self, shell: &Shell) -> Result<(), StorageError> {
+        let mut payload = BytesMut::new();
+        loop {
+            let last = shell.take_txns(|txn| {
+                payload.clear();
+                encode_txn(txn, &mut payload);
+                self.log.append(txn.header.zxid, &payload);
+                self.pace.txns += 1;
+                !self.log.is_full()
+            });
+            let Some(last) = last else {
+                return Ok(());
+            };
+            let began = shell.env.now();
+            self.log.flush().await?;
+            let took = shell.env.now().since(began);
+            if took > self.config.fsync_warning {
+                tracing::warn!(
+                    ?took,
+                    "syncing the log was slow, and everybody has waited for it"
+                );
+            }
+            shell.committed(last);
+        }
+    }
+
+    async fn snapshot_if_due(
+        &mut self,
+        shell: &Arc<Shell>,
+        stopped: &CancellationToken,
+        spawner: &Spawner,
+    ) -> Result<(), StorageError> {
+        let log_bytes = self.log.file_len();
+        if self
+            .config
+            .log_size_limit_bytes
+            .is_some_and(|limit| log_bytes > limit)
+        {
+            self.log.roll().await?;
+        }
+        if !self.pace.is_due(log_bytes) {
+            return Ok(());
+        }
+        self.log.roll().await?;
+        self.pace.restart();
+        if self.is_snapshotting.swap(true, Ordering::SeqCst) {
+            tracing::warn!("a snapshot is due while the last is still being written");
+            return Ok(());
+        }
+        let busy = Busy(Arc::clone(&self.is_snapshotting));
+        let taking = take_snapshot(Arc::clone(shell), self.dir.clone(), busy);
+        spawner.spawn(
+            "zk-server snapshot",
+            Box::pin(unless(stopped.clone(), taking)),
+        );
+        Ok(())
+    }
+}
+
+/// A snapshot is being written until this is dropped.
+struct Busy(Arc<AtomicBool>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+/// One that fails costs nothing but time at the next start.
+async fn take_snapshot(shell: Arc<Shell>, dir: DataDir, _busy: Busy) {
+    let probe = shell.probe.clone();
+    match write_snapshot(&dir, &mut Serving(shell)).await {
+        Ok(zxid) => {
+            probe.reached("server: snapshot written");
+            tracing::info!(%zxid, "snapshot written");
+        }
+        Err(error) => {
+            probe.reached("server: snapshot failed");
+            tracing::error!(%error, "snapshot not written, those before it are kept");
+        }
+    }
+}
+
+/// The tree of a server that serves.
+struct Serving(Arc<Shell>);
+
+impl SnapshotSource for Serving {
+    fn begin(&mut self) -> SnapshotBeginning {
+        self.0
+            .lock_for("beginning a snapshot")
+            .standalone
+            .snapshot_beginning()
+    }
+
+    fn with_tree(&mut self, look: &mut dyn FnMut(&DataTree)) {
+        look(self.0.lock_for("writing a snapshot").standalone.tree());
+    }
+}
+
+async fn purge_often(
+    shell: Arc<Shell>,
+    dir: DataDir,
+    config: StorageConfig,
+    interval: std::time::Duration,
+) {
+    let mut timer = shell.env.timer();
+    loop {
+        match purge(&dir, config.snap_retain_count).await {
+            Ok(0) => {}
+            Ok(files) => tracing::info!(files, "old snapshots and logs deleted"),
+            Err(error) => tracing::warn!(%error, "old snapshots and logs not deleted"),
+        }
+        sleep_until(&mut *timer, shell.env.now() + interval).await;
+    }
+}
+
+impl Recovered {
+    /// Of a directory that begins with nothing.
+    fn nothing(tree: DataTree) -> Self {
+        Self {
+            tree,
+            sessions: Default::default(),
+            last_zxid: Zxid::ZERO,
+            committed: Default::default(),
+            replayed: 0,
+            digest_mismatch: None,
+        }
+    }
+}
