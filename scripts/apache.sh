@@ -36,6 +36,9 @@
 # read-only mode for another that never comes. In an ensemble ids are 1 to N, and
 # the script chooses `server.N` itself.
 #
+# ZK_APACHE_DATA_DIR names a data directory for `start`, by its whole path; it is kept when
+# the server is stopped. Otherwise each server has one of its own.
+#
 # ZK_APACHE_CACHE names the cache directory, by default
 # ${XDG_CACHE_HOME:-~/.cache}/zk-apache. Needs bash, python3, Java 11 or newer and,
 # to fetch, Maven with whatever repositories it is configured for.
@@ -276,6 +279,11 @@ start() {
     local attempt port status
     for ((attempt = 1; attempt <= START_ATTEMPTS; attempt++)); do
         new_server_dir 1
+        if [[ -n ${ZK_APACHE_DATA_DIR:-} ]]; then
+            rm -r "$server_dir/data"
+            ln -s "$ZK_APACHE_DATA_DIR" "$server_dir/data"
+            printf '1\n' >"$server_dir/data/myid"
+        fi
         port=$(free_port)
         write_config "$server_dir" "$port" ${settings[@]+"${settings[@]}"} >"$server_dir/zoo.cfg"
         launch "$version" "$server_dir" ${jvm[@]+"${jvm[@]}"}
