@@ -1,6 +1,7 @@
 //! What servers of an ensemble say to one another.
 
 mod election;
+mod packet;
 mod quorum_server;
 mod server_id;
 mod verifier;
