@@ -5,6 +5,7 @@ mod packet;
 mod quorum_server;
 mod server_id;
 mod verifier;
+mod zab;
 
 pub(crate) use quorum_server::{HostPort, LearnerType, PeerAddr, QuorumServer};
 pub(crate) use server_id::ServerId;
