@@ -1,5 +1,12 @@
-//! Single rules, and the table of `sync`.
+//! The machines together: a whole ensemble of them, with disks that forget what was not
+//! synced, links that cut, and every other trouble, from a seed.
 
+mod disk;
+mod ensemble;
+mod invariants;
+mod link;
+mod peer;
+mod random;
 mod rules;
 mod sync_table;
 
