@@ -437,3 +437,18 @@ async fn a_claim_can_be_dropped_anywhere() {
     done(claim).await;
     until_nobody_works(&client).await;
 }
+
+/// So can a release: the lock goes all the same (found by recipes-sim, claims, seed 341).
+#[tokio::test]
+async fn a_release_can_be_dropped_anywhere() {
+    let target = Target::start().await;
+    let client = target.client().await;
+    let queue = queue(&client);
+    put(&queue, "one").await;
+    for polls in 0..repetitions(12, 6) {
+        let claim = claim(&queue).await;
+        drop(drop_after(polls, claim.release()).await);
+        until_nobody_works(&client).await;
+    }
+    done(claim(&queue).await).await;
+}
