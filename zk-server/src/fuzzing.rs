@@ -8,15 +8,15 @@ use bytes::Bytes;
 use zk_env::Mono;
 
 use crate::config::ServerConfig;
-use crate::standalone::{ConnId, Output, Standalone};
+use crate::zookeeper_server::{ConnId, Output, ZooKeeperServer};
 
 /// The wall clock's reading when the machine starts.
 const START_WALL_MS: i64 = 1_700_000_000_000;
 
-/// A standalone server without sockets, tasks or clocks.
+/// A server without sockets, tasks or clocks.
 #[derive(Debug)]
 pub struct Machine {
-    standalone: Standalone,
+    zks: ZooKeeperServer,
     now: Mono,
 }
 
@@ -54,7 +54,7 @@ impl Machine {
     /// A server with an empty tree.
     pub fn new(config: &ServerConfig) -> Self {
         Self {
-            standalone: Standalone::new(config, Mono::ZERO, START_WALL_MS, 0),
+            zks: ZooKeeperServer::new(config, Mono::ZERO, START_WALL_MS, 0),
             now: Mono::ZERO,
         }
     }
@@ -62,28 +62,28 @@ impl Machine {
     /// A client has connected, under a number not used before.
     pub fn accept(&mut self, conn: u64) {
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        self.standalone.handle_accepted(ConnId(conn), peer);
+        self.zks.handle_accepted(ConnId(conn), peer);
     }
 
     /// A frame's payload has arrived.
     pub fn frame(&mut self, conn: u64, frame: &Bytes) {
         let wall_ms = self.wall_ms();
         let conn = ConnId(conn);
-        self.standalone.handle_frame(conn, frame, self.now, wall_ms);
+        self.zks.handle_frame(conn, frame, self.now, wall_ms);
     }
 
     /// The client is gone.
     pub fn closed(&mut self, conn: u64) {
-        self.standalone.handle_closed(ConnId(conn));
+        self.zks.handle_closed(ConnId(conn));
     }
 
     /// Time passes, and what falls due meanwhile happens.
     pub fn advance(&mut self, by: Duration) {
         let until = self.now + by;
-        while let Some(due) = self.standalone.poll_timeout().filter(|due| *due <= until) {
+        while let Some(due) = self.zks.poll_timeout().filter(|due| *due <= until) {
             self.now = self.now.max(due);
-            self.standalone.handle_timeout(self.now, self.wall_ms());
-            let next = self.standalone.poll_timeout();
+            self.zks.handle_timeout(self.now, self.wall_ms());
+            let next = self.zks.poll_timeout();
             assert!(next > Some(due), "the same deadline again: {next:?}");
         }
         self.now = until;
@@ -91,7 +91,7 @@ impl Machine {
 
     /// What to do next.
     pub fn poll(&mut self) -> Option<Action> {
-        self.standalone.poll_output().map(|output| match output {
+        self.zks.poll_output().map(|output| match output {
             Output::Send { conn, frames, .. } => Action::Send {
                 conn: conn.0,
                 frames,
@@ -103,10 +103,10 @@ impl Machine {
     /// What clients hold now.
     pub fn usage(&self) -> Usage {
         Usage {
-            sessions: self.standalone.session_count(),
-            ephemerals: self.standalone.ephemerals_count(),
-            watches: self.standalone.watch_count(),
-            queued_bytes: self.standalone.queued_bytes(),
+            sessions: self.zks.session_count(),
+            ephemerals: self.zks.ephemerals_count(),
+            watches: self.zks.watch_count(),
+            queued_bytes: self.zks.queued_bytes(),
         }
     }
 

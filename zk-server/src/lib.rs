@@ -53,7 +53,7 @@ mod pipeline;
 mod quorum;
 mod server;
 mod session;
-mod standalone;
+
 mod stats;
 #[allow(
     dead_code,
@@ -62,6 +62,7 @@ mod stats;
 mod storage;
 mod tree;
 mod txn;
+mod zookeeper_server;
 
 pub use config::{FourLetterWords, ServerConfig, ServerConfigBuilder, ZooCfg};
 pub use error::{ConfigError, ServerError};

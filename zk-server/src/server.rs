@@ -212,7 +212,7 @@ impl Server {
     /// What has been counted, and what there is now.
     pub fn counters(&self) -> Counters {
         let serving = self.shell.lock();
-        let (stats, standalone) = (&serving.stats, &serving.standalone);
+        let (stats, zks) = (&serving.stats, &serving.zks);
         Counters {
             packets_received: stats.packets_received,
             packets_sent: stats.packets_sent,
@@ -220,11 +220,11 @@ impl Server {
             connections_accepted: stats.connections_accepted,
             connections_rejected: stats.connections_rejected,
             connections: serving.cnxns.len(),
-            sessions: standalone.session_count(),
-            znodes: standalone.node_count(),
-            ephemerals: standalone.ephemerals_count(),
-            watches: standalone.watch_count(),
-            last_zxid: standalone.last_zxid(),
+            sessions: zks.session_count(),
+            znodes: zks.node_count(),
+            ephemerals: zks.ephemerals_count(),
+            watches: zks.watch_count(),
+            last_zxid: zks.last_zxid(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use zk_proto::SessionId;
 
 use crate::net::{Cnxn, Serving, Shell};
-use crate::standalone::{ConnId, ConnInfo};
+use crate::zookeeper_server::{ConnId, ConnInfo};
 
 /// How much of a connection is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub(super) fn list(
             " /{}[{ops:x}](queued=0,recved={},sent={}",
             cnxn.peer, stats.packets_received, stats.packets_sent
         );
-        let info = serving.standalone.connection(id);
+        let info = serving.zks.connection(id);
         if let Some(info) = info.filter(|info| info.session != SessionId::NONE)
             && detail == Detail::Full
         {

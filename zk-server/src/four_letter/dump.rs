@@ -11,7 +11,7 @@ use crate::net::{Serving, Shell};
 
 pub(super) fn dump(serving: &Serving, shell: &Shell) -> String {
     let mut text = "SessionTracker dump:\nSession ".to_owned();
-    let sessions = serving.standalone.sessions().into_iter();
+    let sessions = serving.zks.sessions().into_iter();
     write_sets(
         &mut text,
         sessions.map(|info| (info.expires, info.session)),
@@ -21,7 +21,7 @@ pub(super) fn dump(serving: &Serving, shell: &Shell) -> String {
     write_ephemerals(&mut text, serving);
     text.push_str("Connections dump:\nConnections ");
     let cnxns = serving.cnxns.iter().map(|(id, cnxn)| {
-        let info = serving.standalone.connection(id);
+        let info = serving.zks.connection(id);
         let session = info.map_or(SessionId::NONE, |info| info.session);
         let line = format!("ip: /{} sessionId: {session}", cnxn.peer);
         (cnxn.idle_deadline, line)
@@ -31,7 +31,7 @@ pub(super) fn dump(serving: &Serving, shell: &Shell) -> String {
 }
 
 fn write_ephemerals(text: &mut String, serving: &Serving) {
-    let ephemerals = serving.standalone.ephemerals();
+    let ephemerals = serving.zks.ephemerals();
     let _ = writeln!(text, "Sessions with Ephemerals ({}):", ephemerals.len());
     for (session, paths) in ephemerals {
         let _ = writeln!(text, "{session}:");

@@ -14,7 +14,7 @@ mod watches;
 pub use client::four_letter_word;
 
 use crate::net::{Serving, Shell};
-use crate::standalone::ConnId;
+use crate::zookeeper_server::ConnId;
 
 /// A word this server knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -51,12 +51,12 @@ fn put_response_sizes(put: &mut impl FnMut(&str, &dyn Display), stats: &ServerSt
 }
 
 fn put_tree(put: &mut impl FnMut(&str, &dyn Display), serving: &Serving) {
-    let standalone = &serving.standalone;
-    put("znode_count", &standalone.node_count());
-    put("watch_count", &standalone.watch_count());
-    put("ephemerals_count", &standalone.ephemerals_count());
-    put("approximate_data_size", &standalone.approximate_data_size());
-    put("global_sessions", &standalone.session_count());
+    let zks = &serving.zks;
+    put("znode_count", &zks.node_count());
+    put("watch_count", &zks.watch_count());
+    put("ephemerals_count", &zks.ephemerals_count());
+    put("approximate_data_size", &zks.approximate_data_size());
+    put("global_sessions", &zks.session_count());
     put("local_sessions", &0);
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::connections::{self, Detail};
 use super::java_text;
 use crate::net::{Serving, Shell};
-use crate::standalone::ConnId;
+use crate::zookeeper_server::ConnId;
 
 /// Apache's layout, `<version>-<revision>, built on <date>`. The version is the one
 /// whose behaviour this server has, because clients read it to know what they may
@@ -35,7 +35,7 @@ pub(super) fn srst(serving: &mut Serving) -> String {
 }
 
 fn counters(serving: &Serving) -> String {
-    let (stats, standalone) = (&serving.stats, &serving.standalone);
+    let (stats, zks) = (&serving.stats, &serving.zks);
     let latency = &stats.latency;
     let mean = java_text::double(latency.mean_in_ten_thousandths());
     let mut text = String::new();
@@ -55,8 +55,8 @@ fn counters(serving: &Serving) -> String {
         stats.packets_received,
         stats.packets_sent,
         serving.cnxns.len(),
-        standalone.last_zxid(),
-        standalone.node_count(),
+        zks.last_zxid(),
+        zks.node_count(),
     );
     text
 }

@@ -18,7 +18,7 @@ use super::read_buffer::ReadBuffer;
 use super::shell::{Shell, Turn};
 use super::write_queue::WriteQueue;
 use crate::four_letter::{self, FirstBytes};
-use crate::standalone::ConnId;
+use crate::zookeeper_server::ConnId;
 
 /// Steps in one poll, after which other tasks get their turn.
 const STEPS_PER_POLL: u32 = 16;

@@ -9,8 +9,8 @@ use zk_env::Mono;
 
 use super::outbox::Outbox;
 use crate::config::ServerConfig;
-use crate::standalone::ConnId;
 use crate::stats::CnxnStats;
+use crate::zookeeper_server::ConnId;
 
 /// A connection as the whole server sees it. Its socket is its task's alone.
 #[derive(Debug)]

@@ -22,10 +22,10 @@ use super::storage::Storage;
 use crate::config::ServerConfig;
 use crate::error::ServerError;
 use crate::observe::TransactionObserver;
-use crate::standalone::{ConnId, Output, Standalone};
 use crate::stats::{CnxnStats, ServerStats};
 use crate::storage::Recovered;
 use crate::txn::Txn;
+use crate::zookeeper_server::{ConnId, Output, ZooKeeperServer};
 
 /// Frames of one connection handled under one hold of the lock, so that the
 /// others get their turn.
@@ -62,7 +62,7 @@ pub(crate) struct Shell {
 /// What the lock protects.
 #[derive(Debug)]
 pub(crate) struct Serving {
-    pub(crate) standalone: Standalone,
+    pub(crate) zks: ZooKeeperServer,
     pub(crate) cnxns: Cnxns,
     pub(crate) stats: ServerStats,
     /// `gtmk` and `stmk`; nothing else looks at it.
@@ -110,18 +110,18 @@ impl Shell {
     ) -> Self {
         let now = env.now();
         let probe = env.probe();
-        let standalone = Standalone::new(&config, now, wall_ms(&*env), seed)
+        let zks = ZooKeeperServer::new(&config, now, wall_ms(&*env), seed)
             .observed_by(probe.clone(), on_transaction);
-        let (standalone, storage) = match stored {
+        let (zks, storage) = match stored {
             Some((storage, recovered)) => {
-                let standalone = standalone.recovered(recovered, now).defer_commits();
-                (standalone, Some(storage))
+                let zks = zks.recovered(recovered, now).defer_commits();
+                (zks, Some(storage))
             }
-            None => (standalone, None),
+            None => (zks, None),
         };
         let appended = Arc::new(Notify::new());
         let serving = Serving {
-            standalone,
+            zks,
             appended: Arc::clone(&appended),
             is_holding_back: false,
             cnxns: Cnxns::default(),
@@ -169,7 +169,7 @@ impl Shell {
         serving.is_open = true;
         serving.delay = Duration::ZERO;
         if restarted {
-            serving.standalone.handle_restarted(self.env.now());
+            serving.zks.handle_restarted(self.env.now());
         }
     }
 
@@ -224,7 +224,7 @@ impl Shell {
             timeout: None,
             idle_deadline: self.idle_deadline(self.env.now(), self.config.sessionless_timeout),
         });
-        serving.standalone.handle_accepted(id, peer);
+        serving.zks.handle_accepted(id, peer);
         Some((id, outbox))
     }
 
@@ -252,7 +252,7 @@ impl Shell {
         if self.is_paused() {
             return Turn::Later(frame);
         }
-        if !serving.standalone.wants_frames(id) {
+        if !serving.zks.wants_frames(id) {
             serving.is_holding_back = true;
             return Turn::Later(frame);
         }
@@ -263,11 +263,11 @@ impl Shell {
         let frames = std::iter::once(frame).chain(std::iter::from_fn(following));
         let (mut count, mut bytes) = (0, 0);
         for frame in frames.take(self.frames_per_turn()) {
-            serving.standalone.handle_frame(id, &frame, now, wall);
+            serving.zks.handle_frame(id, &frame, now, wall);
             count += 1;
             bytes += 4 + frame.len() as u64;
-            if serving.standalone.queued_bytes() > self.config.outbox_pause_bytes
-                || !serving.standalone.wants_frames(id)
+            if serving.zks.queued_bytes() > self.config.outbox_pause_bytes
+                || !serving.zks.wants_frames(id)
             {
                 break;
             }
@@ -292,9 +292,9 @@ impl Shell {
         if serving.armed <= now && !self.is_paused() {
             self.probe
                 .reached("server: timeout handled ahead of a late ticker");
-            serving.standalone.handle_timeout(now, wall);
+            serving.zks.handle_timeout(now, wall);
             serving.carry_out(now);
-            serving.armed = serving.standalone.poll_timeout().unwrap_or(Mono::MAX);
+            serving.armed = serving.zks.poll_timeout().unwrap_or(Mono::MAX);
         }
     }
 
@@ -342,7 +342,7 @@ impl Shell {
         let Some(session) = session else {
             return serving.disconnect_all(End::Abort);
         };
-        let id = serving.standalone.session_conn(session);
+        let id = serving.zks.session_conn(session);
         let Some(cnxn) = id.and_then(|id| serving.forget(id)) else {
             return 0;
         };
@@ -358,7 +358,7 @@ impl Shell {
         if serving.failed.is_some() {
             return false;
         }
-        let existed = serving.standalone.expire_session(session, wall);
+        let existed = serving.zks.expire_session(session, wall);
         serving.carry_out(now);
         existed
     }
@@ -370,7 +370,7 @@ impl Shell {
             serving.armed = Mono::MAX;
             return Mono::MAX;
         }
-        serving.armed = serving.standalone.poll_timeout().unwrap_or(Mono::MAX);
+        serving.armed = serving.zks.poll_timeout().unwrap_or(Mono::MAX);
         // Sessions may end up to two ticks late, and buckets take one of them.
         if self.probe.buggify("server: tick late") {
             return serving.armed + self.config.tick_time;
@@ -386,7 +386,7 @@ impl Shell {
             return None;
         }
         let mut last = None;
-        while let Some(txn) = serving.standalone.poll_txn() {
+        while let Some(txn) = serving.zks.poll_txn() {
             last = Some(txn.header.zxid);
             if !append(txn) {
                 break;
@@ -403,7 +403,7 @@ impl Shell {
         if serving.failed.is_some() {
             return;
         }
-        serving.standalone.handle_committed(zxid);
+        serving.zks.handle_committed(zxid);
         serving.carry_out(now);
         if std::mem::take(&mut serving.is_holding_back) {
             serving.wake_all();
@@ -416,14 +416,14 @@ impl Shell {
         let (now, wall) = (self.env.now(), self.wall_ms());
         let mut serving = self.lock_for("letting time pass");
         if !self.is_paused() && serving.failed.is_none() {
-            serving.standalone.handle_timeout(now, wall);
+            serving.zks.handle_timeout(now, wall);
             serving.carry_out(now);
         }
     }
 
     /// Wakes the ticker if a timeout lies before what it sleeps until.
     fn rearm(&self, serving: &mut Serving) {
-        if let Some(next) = serving.standalone.poll_timeout()
+        if let Some(next) = serving.zks.poll_timeout()
             && next < serving.armed
         {
             serving.armed = next;
@@ -504,7 +504,7 @@ impl Serving {
         if self.failed.is_some() {
             return;
         }
-        if self.standalone.has_txns() {
+        if self.zks.has_txns() {
             self.appended.notify_one();
         }
         let due = if self.delay.is_zero() {
@@ -512,7 +512,7 @@ impl Serving {
         } else {
             now + self.delay
         };
-        while let Some(output) = self.standalone.poll_output() {
+        while let Some(output) = self.zks.poll_output() {
             match output {
                 Output::Send {
                     conn,
@@ -567,7 +567,7 @@ impl Serving {
     fn timeout(&mut self, id: ConnId) -> Option<Duration> {
         let cnxn = self.cnxns.get_mut(id)?;
         if cnxn.timeout.is_none() {
-            let ms = self.standalone.connection(id)?.timeout_ms;
+            let ms = self.zks.connection(id)?.timeout_ms;
             cnxn.timeout = u64::try_from(ms)
                 .ok()
                 .filter(|ms| *ms > 0)
@@ -580,7 +580,7 @@ impl Serving {
     fn forget(&mut self, id: ConnId) -> Option<Cnxn> {
         let cnxn = self.cnxns.remove(id)?;
         if self.failed.is_none() {
-            self.standalone.handle_closed(id);
+            self.zks.handle_closed(id);
         }
         Some(cnxn)
     }

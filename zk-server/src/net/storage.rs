@@ -286,12 +286,12 @@ impl SnapshotSource for Serving {
     fn begin(&mut self) -> SnapshotBeginning {
         self.0
             .lock_for("beginning a snapshot")
-            .standalone
+            .zks
             .snapshot_beginning()
     }
 
     fn with_tree(&mut self, look: &mut dyn FnMut(&DataTree)) {
-        look(self.0.lock_for("writing a snapshot").standalone.tree());
+        look(self.0.lock_for("writing a snapshot").zks.tree());
     }
 }
 

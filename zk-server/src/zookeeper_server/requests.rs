@@ -6,11 +6,11 @@ use zk_env::Mono;
 use zk_proto::{ErrorCode, OpCode};
 
 use super::commit::Proposal;
-use super::{ConnId, Standalone, world};
+use super::{ConnId, ZooKeeperServer, world};
 use crate::conn::Request;
 use crate::pipeline::{Asker, Prepared, Reading, Requester, Waiting, last_op};
 
-impl Standalone {
+impl ZooKeeperServer {
     /// `frame` is the whole of what `request` was read from.
     pub(super) fn request(
         &mut self,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use zk_proto::{ErrorCode, OpCode, SessionId, Zxid};
 
-use super::{ConnId, Standalone};
+use super::{ConnId, ZooKeeperServer};
 use crate::conn::Received;
 use crate::pipeline::{Applied, Asker, Waiting, apply, last_op, reply_write};
 use crate::storage::SnapshotBeginning;
@@ -68,7 +68,7 @@ struct Made {
 }
 
 /// Commits from outside.
-impl Standalone {
+impl ZooKeeperServer {
     /// Applies transactions no longer when they are made but when they are committed.
     pub(crate) fn defer_commits(mut self) -> Self {
         self.in_flight.is_deferred = true;
@@ -124,7 +124,7 @@ impl Standalone {
     }
 }
 
-impl Standalone {
+impl ZooKeeperServer {
     /// A transaction has been made.
     pub(super) fn propose(&mut self, proposal: Proposal) {
         if !self.in_flight.is_deferred {

@@ -2,9 +2,9 @@
 
 use zk_proto::{SessionId, Zxid};
 
-use super::{ConnId, ConnInfo, SessionInfo, Standalone, WatchSummary};
+use super::{ConnId, ConnInfo, SessionInfo, WatchSummary, ZooKeeperServer};
 
-impl Standalone {
+impl ZooKeeperServer {
     /// The last transaction applied.
     pub(crate) fn last_zxid(&self) -> Zxid {
         self.tree.last_processed()

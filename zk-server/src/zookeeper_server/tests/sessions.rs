@@ -240,7 +240,7 @@ fn servers_that_start_together_do_not_share_session_ids() {
     let config = config().build().unwrap();
     let first_id = |seed| {
         let mut s = Fixture::new();
-        s.server = Standalone::new(&config, s.now, s.wall_ms, seed);
+        s.server = ZooKeeperServer::new(&config, s.now, s.wall_ms, seed);
         s.client().session
     };
     assert_ne!(first_id(1 << 60), first_id(1 << 61));

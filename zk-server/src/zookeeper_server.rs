@@ -1,21 +1,21 @@
-//! The standalone assembly, pure: no socket, lock, task or clock.
+//! The server of clients (Apache's `ZooKeeperServer`), pure: no socket, lock, task or clock.
 //!
 //! # How to drive it
 //!
-//! One input (`handle_*`, `expire_session`), then drain [`Standalone::poll_output`],
-//! then sleep until [`Standalone::poll_timeout`]. Several inputs before one drain are
+//! One input (`handle_*`, `expire_session`), then drain [`ZooKeeperServer::poll_output`],
+//! then sleep until [`ZooKeeperServer::poll_timeout`]. Several inputs before one drain are
 //! fine, and better: all frames for one connection come out as one
 //! [`Output::Send`], in the order in which they were made, so a batch of requests
 //! costs one buffer. Outputs for different connections are in no particular order.
 //! Small requests can have large answers: drain before
-//! [`Standalone::queued_bytes`] gets too high.
+//! [`ZooKeeperServer::queued_bytes`] gets too high.
 //!
 //! # Commits
 //!
 //! As it is made, the machine applies every transaction at once. One that
-//! [defers commits](Standalone::defer_commits) hands them out by
-//! [`poll_txn`](Standalone::poll_txn) and applies them when it hears
-//! [`handle_committed`](Standalone::handle_committed): there a log comes in between, and
+//! [defers commits](ZooKeeperServer::defer_commits) hands them out by
+//! [`poll_txn`](ZooKeeperServer::poll_txn) and applies them when it hears
+//! [`handle_committed`](ZooKeeperServer::handle_committed): there a log comes in between, and
 //! nothing is answered or seen before it is durable. Meanwhile a session's reads wait
 //! behind its own writes; pings and other sessions do not.
 //!
@@ -78,7 +78,7 @@ const SERVER_ID: u8 = 1;
 
 /// Tree, sessions, pipeline and connections of a server without peers.
 #[derive(Debug)]
-pub(crate) struct Standalone {
+pub(crate) struct ZooKeeperServer {
     tree: DataTree,
     watches: Watches,
     sessions: Sessions,
@@ -99,7 +99,7 @@ pub(crate) struct Standalone {
     on_transaction: TransactionObserver,
 }
 
-impl Standalone {
+impl ZooKeeperServer {
     /// An empty tree. `seed` keys the hash tables.
     pub(crate) fn new(config: &ServerConfig, now: Mono, wall_ms: i64, seed: u64) -> Self {
         let hashing = SeededState(seed);
@@ -225,7 +225,7 @@ impl Standalone {
 }
 
 /// Sessions.
-impl Standalone {
+impl ZooKeeperServer {
     fn connect(&mut self, conn: ConnId, request: &ConnectRequest, now: Mono, wall_ms: i64) {
         let ours = self.tree.last_processed();
         if request.last_zxid_seen > ours {
@@ -349,7 +349,7 @@ impl Standalone {
 }
 
 /// What everything else is made of.
-impl Standalone {
+impl ZooKeeperServer {
     /// Closes a connection for a reason that lies outside of it.
     fn close(&mut self, conn: ConnId) {
         if let Some((connection, _)) = self.connections.get_mut(conn) {

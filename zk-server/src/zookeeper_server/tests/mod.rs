@@ -28,12 +28,12 @@ use zk_proto::{
     RequestHeader, SessionId, Stat, Xid, Zxid,
 };
 
-use super::{ConnId, Output, Standalone};
+use super::{ConnId, Output, ZooKeeperServer};
 use crate::config::{ServerConfig, ServerConfigBuilder};
 
 /// A server, its clock, and what it has sent.
 struct Fixture {
-    server: Standalone,
+    server: ZooKeeperServer,
     now: Mono,
     wall_ms: i64,
     conns: u64,
@@ -113,7 +113,7 @@ impl Fixture {
     fn with(config: ServerConfigBuilder) -> Self {
         let (now, wall_ms) = (Mono::ZERO, 1_700_000_000_000);
         Self {
-            server: Standalone::new(&config.build().unwrap(), now, wall_ms, 42),
+            server: ZooKeeperServer::new(&config.build().unwrap(), now, wall_ms, 42),
             now,
             wall_ms,
             conns: 0,
