@@ -15,8 +15,10 @@ mod names;
 mod purge;
 mod record;
 mod recovery;
+mod snapshot_body;
 mod snapshot_file;
 mod snapshot_format;
+mod snapshot_walk;
 mod truncate;
 mod txn_log;
 
@@ -27,7 +29,8 @@ pub(crate) use data_dir::DataDir;
 pub use error::StorageError;
 pub(crate) use purge::purge;
 pub(crate) use recovery::{Recovered, Recovery, recover};
-pub(crate) use snapshot_file::{SnapshotBeginning, SnapshotSource, Still, write_snapshot};
+pub(crate) use snapshot_file::write_snapshot;
+pub(crate) use snapshot_walk::{SnapshotBeginning, SnapshotSource, Still};
 #[allow(unused_imports, reason = "a learner will truncate")]
 pub(crate) use truncate::truncate_log;
 pub(crate) use txn_log::{LogSettings, TxnLog};

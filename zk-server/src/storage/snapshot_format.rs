@@ -1,146 +1,65 @@
-//! The bytes of a snapshot, pure: an encoder that is fed znode by znode, and a decoder.
+//! The bytes of a snapshot's file, pure: what stands around a body, and a decoder.
 //!
-//! Header, sessions, ACLs by number, znodes with parents before children; then sections
+//! A header, then the body (see [`snapshot_body`](super::snapshot_body)); then sections
 //! that later releases have added, each with a checksum of everything before it. Which
 //! of them are there is told by what is left of the file, because a release that does
 //! not know a section, or was told not to write it, leaves it out.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use thiserror::Error;
-use zk_proto::{Acl, Decode, DecodeError, Encode, Reader, SessionId, Zxid};
+use zk_proto::{Acl, Decode, DecodeError, Encode, Reader, Zxid};
 
-use crate::tree::{
-    AclList, DIGEST_VERSION, DataTree, EphemeralType, SeededState, StatPersisted, TreeDigest,
-    Znode, open_acl,
-};
+use super::snapshot_body::{BodyLoader, END_PATH, SessionTimeouts};
+use crate::tree::{DIGEST_VERSION, DataTree, SeededState, TreeDigest};
 
 /// `ZKSN`, version 2, database −1.
-const FILE_HEADER: [u8; 16] = *b"ZKSN\0\0\0\x02\xff\xff\xff\xff\xff\xff\xff\xff";
+pub(super) const FILE_HEADER: [u8; 16] = *b"ZKSN\0\0\0\x02\xff\xff\xff\xff\xff\xff\xff\xff";
 const MAGIC: &[u8; 4] = b"ZKSN";
 
-/// The number of `world:anyone` with all permissions, which is in no list.
-const OPEN_ACL_ID: i64 = -1;
 /// Checksum, and the path that ends a section.
 const SEAL_LEN: usize = 8 + 4 + 1;
-const SEAL_PATH: &str = "/";
+const SEAL_PATH: &str = END_PATH;
 /// Zxid, version, digest.
 const DIGEST_LEN: usize = 8 + 4 + 8;
 
-/// Sessions with their timeouts in milliseconds.
-pub(crate) type SessionTimeouts = Vec<(SessionId, i32)>;
+/// The checksum of a file that is being written, and what it ends with.
+pub(super) struct Seals(adler2::Adler32);
 
-/// Writes a snapshot. What it has made is taken away by [`take`](Self::take), whenever.
-#[derive(Debug)]
-pub(crate) struct SnapshotEncoder {
-    out: BytesMut,
-    /// Bytes of `out` that are in the checksum.
-    summed: usize,
-    adler: Adler,
-    acl_ids: HashMap<AclList, i64>,
-}
-
-/// A checksum in progress.
-struct Adler(adler2::Adler32);
-
-impl std::fmt::Debug for Adler {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Adler({:x})", self.0.checksum())
-    }
-}
-
-impl SnapshotEncoder {
-    /// Begins with what is not in the tree. Znodes with an ACL that is not in `acls` get the
-    /// open one: they have changed since, and the log says how.
-    pub(crate) fn new(
-        sessions: &[(SessionId, i32)],
-        acls: impl IntoIterator<Item = AclList>,
-    ) -> Self {
-        let open = open_acl();
-        let acls = acls.into_iter().filter(|acl| *acl != open);
-        let acl_ids: HashMap<AclList, i64> = acls.zip(1..).collect();
-        let mut out = BytesMut::from(&FILE_HEADER[..]);
-        out.put_i32(count(sessions.len()));
-        for (session, timeout_ms) in sessions {
-            (session.0, *timeout_ms).encode(&mut out);
-        }
-        let mut lists: Vec<_> = acl_ids.iter().map(|(acl, id)| (*id, acl)).collect();
-        lists.sort_unstable_by_key(|(id, _)| *id);
-        out.put_i32(count(lists.len()));
-        for (id, acl) in lists {
-            id.encode(&mut out);
-            out.put_i32(count(acl.len()));
-            acl.iter().for_each(|entry| entry.encode(&mut out));
-        }
-        Self {
-            out,
-            summed: 0,
-            adler: Adler(adler2::Adler32::new()),
-            acl_ids,
-        }
+impl Seals {
+    /// Of nothing yet.
+    pub(super) fn new() -> Self {
+        Self(adler2::Adler32::new())
     }
 
-    /// Adds a znode; its parent must have been added before.
-    pub(crate) fn add(&mut self, path: &str, node: &Znode) {
-        let path = if path == "/" { "" } else { path };
-        let out = &mut self.out;
-        path.encode(out);
-        node.data.as_deref().encode(out);
-        self.acl_ids
-            .get(&node.acl)
-            .copied()
-            .unwrap_or(OPEN_ACL_ID)
-            .encode(out);
-        let stat = &node.stat;
-        (stat.czxid.0, stat.mzxid.0).encode(out);
-        (stat.ctime, stat.mtime).encode(out);
-        (stat.version, (stat.cversion, stat.aversion)).encode(out);
-        stat.ephemeral.persisted_owner().encode(out);
-        stat.pzxid.0.encode(out);
+    /// These bytes have been written next.
+    pub(super) fn sum(&mut self, bytes: &[u8]) {
+        self.0.write_slice(bytes);
     }
 
-    /// Ends the snapshot: `zxid` and `digest` are those of the tree by now.
-    pub(crate) fn finish(&mut self, name_zxid: Zxid, zxid: Zxid, digest: TreeDigest) {
-        SEAL_PATH.encode(&mut self.out);
-        self.seal();
-        zxid.0.encode(&mut self.out);
-        DIGEST_VERSION.encode(&mut self.out);
-        digest.0.encode(&mut self.out);
-        self.seal();
-        name_zxid.0.encode(&mut self.out);
-        self.seal();
+    /// What follows the body: `zxid` and `digest` are those of the tree by now.
+    pub(super) fn sections(mut self, name_zxid: Zxid, zxid: Zxid, digest: TreeDigest) -> Bytes {
+        let mut out = BytesMut::new();
+        self.seal(&mut out, 0);
+        let begin = out.len();
+        zxid.0.encode(&mut out);
+        DIGEST_VERSION.encode(&mut out);
+        digest.0.encode(&mut out);
+        self.seal(&mut out, begin);
+        let begin = out.len();
+        name_zxid.0.encode(&mut out);
+        self.seal(&mut out, begin);
+        out.freeze()
     }
 
-    fn seal(&mut self) {
-        self.sum();
-        let checksum: i64 = self.adler.0.checksum().into();
-        checksum.encode(&mut self.out);
-        SEAL_PATH.encode(&mut self.out);
+    /// Seals the section that begins at `begin` of `out`.
+    fn seal(&mut self, out: &mut BytesMut, begin: usize) {
+        self.sum(&out[begin..]);
+        let end = out.len();
+        let checksum: i64 = self.0.checksum().into();
+        checksum.encode(out);
+        SEAL_PATH.encode(out);
+        self.sum(&out[end..]);
     }
-
-    fn sum(&mut self) {
-        self.adler.0.write_slice(&self.out[self.summed..]);
-        self.summed = self.out.len();
-    }
-
-    /// Bytes that wait to be taken.
-    pub(crate) fn len(&self) -> usize {
-        self.out.len()
-    }
-
-    /// What has been made since the last time.
-    pub(crate) fn take(&mut self) -> Bytes {
-        self.sum();
-        self.summed = 0;
-        self.out.split().freeze()
-    }
-}
-
-/// Lengths are those of what is in memory.
-fn count(len: usize) -> i32 {
-    i32::try_from(len).unwrap_or(i32::MAX)
 }
 
 /// What a snapshot holds.
@@ -182,75 +101,28 @@ pub(crate) fn decode_snapshot(
     }
     let body = bytes.slice(FILE_HEADER.len()..);
     let mut reader = Reader::new(&body);
-    let mut sessions = Vec::new();
-    for _ in 0..entries(&mut reader)? {
-        let session = SessionId(i64::decode(&mut reader)?);
-        sessions.push((session, i32::decode(&mut reader)?));
+    let mut loader = BodyLoader::new(hashing);
+    for _ in 0..BodyLoader::count(&mut reader)? {
+        loader.session(&mut reader)?;
     }
-    let mut acls = HashMap::from([(OPEN_ACL_ID, open_acl())]);
-    for _ in 0..entries(&mut reader)? {
+    for _ in 0..BodyLoader::count(&mut reader)? {
         let id = i64::decode(&mut reader)?;
-        let acl = Option::<Vec<Acl>>::decode(&mut reader)?;
-        acls.insert(id, acl.map_or_else(open_acl, AclList::from));
+        loader.acl(id, Option::<Vec<Acl>>::decode(&mut reader)?);
     }
-    let mut tree = DataTree::unloaded(hashing);
     loop {
         let path = String::decode(&mut reader)?;
-        if path == SEAL_PATH {
+        if path == END_PATH {
             break;
         }
-        load_node(&mut tree, path, &mut reader, &acls)?;
+        loader.node(path, &mut reader)?;
     }
     let digest = trailers(bytes, &mut reader)?;
-    tree.loaded(zxid);
+    let (tree, sessions) = loader.finish(zxid);
     Ok(Snapshot {
         tree,
         sessions,
         digest: digest.filter(|(after, _)| *after >= zxid),
     })
-}
-
-fn entries(reader: &mut Reader<'_>) -> Result<i32, SnapshotError> {
-    let count = i32::decode(reader)?;
-    (count >= 0)
-        .then_some(count)
-        .ok_or(SnapshotError::NegativeCount)
-}
-
-fn load_node(
-    tree: &mut DataTree,
-    path: String,
-    reader: &mut Reader<'_>,
-    acls: &HashMap<i64, AclList>,
-) -> Result<(), SnapshotError> {
-    let data = Option::<std::borrow::Cow<'_, [u8]>>::decode(reader)?;
-    let id = i64::decode(reader)?;
-    let Some(acl) = acls.get(&id) else {
-        return Err(SnapshotError::UnknownAcl { path, id });
-    };
-    let (czxid, mzxid) = (i64::decode(reader)?, i64::decode(reader)?);
-    let (ctime, mtime) = (i64::decode(reader)?, i64::decode(reader)?);
-    let version = i32::decode(reader)?;
-    let cversion = i32::decode(reader)?;
-    let aversion = i32::decode(reader)?;
-    let owner = i64::decode(reader)?;
-    let stat = StatPersisted {
-        czxid: Zxid(czxid),
-        mzxid: Zxid(mzxid),
-        pzxid: Zxid(i64::decode(reader)?),
-        ctime,
-        mtime,
-        version,
-        cversion,
-        aversion,
-        ephemeral: EphemeralType::from_persisted(owner),
-    };
-    let data = data.map(|data| Box::from(&*data));
-    if tree.load(&path, data, Arc::clone(acl), stat) {
-        Ok(())
-    } else {
-        Err(SnapshotError::Orphan(path))
-    }
 }
 
 /// What follows the last znode, by what is left: nothing, or a seal; then, if there are
@@ -296,19 +168,37 @@ fn check_seal(bytes: &Bytes, reader: &mut Reader<'_>) -> Result<(), SnapshotErro
 
 #[cfg(test)]
 mod tests {
-    use zk_proto::{AclId, Perms};
+    use std::sync::Arc;
 
+    use bytes::BufMut;
+    use zk_proto::{AclId, Perms, SessionId};
+
+    use super::super::snapshot_body::BodyEncoder;
     use super::*;
+    use crate::tree::{AclList, EphemeralType, StatPersisted, Znode};
+
+    /// A file with this body, which was made in two pieces.
+    fn file(pieces: [Bytes; 2], zxid: Zxid, digest: TreeDigest) -> Bytes {
+        let mut bytes = BytesMut::from(&FILE_HEADER[..]);
+        let mut seals = Seals::new();
+        seals.sum(&FILE_HEADER);
+        for piece in pieces {
+            seals.sum(&piece);
+            bytes.extend_from_slice(&piece);
+        }
+        bytes.extend_from_slice(&seals.sections(zxid, zxid, digest));
+        bytes.freeze()
+    }
 
     #[test]
     fn a_fresh_tree_is_read_as_it_was() {
         let tree = DataTree::new(SeededState(3));
-        let mut encoder = SnapshotEncoder::new(&[], tree.acl_lists());
+        let mut encoder = BodyEncoder::new(&[], tree.acl_lists());
         for path in ["/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"] {
             encoder.add(path, tree.node(path).expect("built in"));
         }
-        encoder.finish(Zxid(0), Zxid(0), TreeDigest(0));
-        let bytes = encoder.take();
+        encoder.end();
+        let bytes = file([encoder.take(), Bytes::new()], Zxid(0), TreeDigest(0));
         let loaded = decode_snapshot(&bytes, Zxid(0), SeededState(4)).expect("our own");
         assert_eq!(loaded.tree.digest(), tree.digest());
         assert_eq!(loaded.tree.node_count(), tree.node_count());
@@ -325,13 +215,12 @@ mod tests {
         let node = node(EphemeralType::Container);
         let acls = tree.acl_lists().chain([Arc::clone(&node.acl)]);
         let sessions = [(SessionId(5), 6000)];
-        let mut encoder = SnapshotEncoder::new(&sessions, acls.collect::<Vec<_>>());
+        let mut encoder = BodyEncoder::new(&sessions, acls.collect::<Vec<_>>());
         encoder.add("/", tree.node("/").expect("built in"));
-        let mut bytes = BytesMut::from(&encoder.take()[..]);
+        let first = encoder.take();
         encoder.add("/a", &node);
-        encoder.finish(Zxid(7), Zxid(7), TreeDigest(1));
-        bytes.extend_from_slice(&encoder.take());
-        bytes.freeze()
+        encoder.end();
+        file([first, encoder.take()], Zxid(7), TreeDigest(1))
     }
 
     #[test]
