@@ -7,6 +7,7 @@ mod server_id;
 mod verifier;
 mod zab;
 
+pub(crate) use packet::SNAP_SIGNATURE;
 pub(crate) use quorum_server::{HostPort, LearnerType, PeerAddr, QuorumServer};
 pub(crate) use server_id::ServerId;
 pub(crate) use verifier::{QuorumVerifier, VerifierDraft};

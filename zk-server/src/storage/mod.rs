@@ -21,6 +21,7 @@ mod snapshot_format;
 mod snapshot_walk;
 mod truncate;
 mod txn_log;
+mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -34,3 +35,5 @@ pub(crate) use snapshot_walk::{SnapshotBeginning, SnapshotSource, Still};
 #[allow(unused_imports, reason = "a learner will truncate")]
 pub(crate) use truncate::truncate_log;
 pub(crate) use txn_log::{LogSettings, TxnLog};
+#[allow(unused_imports, reason = "a SNAP synchronisation will use it")]
+pub(crate) use wire::{WireSnapshot, WireSnapshotReader, send_snapshot};

@@ -88,6 +88,12 @@ pub(crate) enum SnapshotError {
     UnknownAcl { path: String, id: i64 },
     #[error("it ends with {0} bytes that belong to nothing")]
     Trailing(usize),
+    #[error("a path, data or an ACL of more than {0} bytes")]
+    TooLong(usize),
+    #[error("it does not end with the signature of one")]
+    Signature,
+    #[error("it was over before")]
+    Over,
 }
 
 /// Reads a snapshot. `zxid` is the one in its name, `hashing` keys the tree.

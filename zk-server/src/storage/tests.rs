@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod fuzzy;
+mod wire;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -6,11 +6,34 @@ use super::*;
 use crate::txn::SetAclTxn;
 
 /// A tree that goes on whenever it is looked at.
-struct Moving {
-    tree: DataTree,
+pub(super) struct Moving {
+    pub(super) tree: DataTree,
     watches: Watches,
-    txns: Vec<Txn>,
-    applied: usize,
+    pub(super) txns: Vec<Txn>,
+    pub(super) applied: usize,
+}
+
+impl Moving {
+    /// A tree that has seen the first `applied` of these.
+    pub(super) fn new(txns: Vec<Txn>, applied: usize) -> Self {
+        let mut moving = Self {
+            tree: DataTree::new(HASHING),
+            watches: Watches::new(HASHING),
+            txns,
+            applied: 0,
+        };
+        moving.go_on(applied);
+        moving
+    }
+
+    /// Applies the next `count` transactions, as far as there are any.
+    pub(super) fn go_on(&mut self, count: usize) {
+        for txn in self.txns.iter().skip(self.applied).take(count) {
+            let txn = txn.clone();
+            let _ = apply(txn, &mut self.tree, &mut self.watches, &mut NoWatchers);
+            self.applied += 1;
+        }
+    }
 }
 
 impl SnapshotSource for Moving {
@@ -20,21 +43,13 @@ impl SnapshotSource for Moving {
 
     fn with_tree(&mut self, look: &mut dyn FnMut(&DataTree)) {
         look(&self.tree);
-        for txn in self.txns.iter().skip(self.applied).take(10) {
-            let _ = apply(
-                txn.clone(),
-                &mut self.tree,
-                &mut self.watches,
-                &mut NoWatchers,
-            );
-            self.applied += 1;
-        }
+        self.go_on(10);
     }
 }
 
 /// Creates, deletes, writes, ACLs and multis over few names, so that everything happens to
 /// everything.
-fn history(seed: u64, len: i64) -> Vec<Txn> {
+pub(super) fn history(seed: u64, len: i64) -> Vec<Txn> {
     let mut rng = zk_env::EnvRng::from_seed(seed);
     let mut tree = DataTree::new(HASHING);
     let mut watches = Watches::new(HASHING);
@@ -106,9 +121,10 @@ fn body(rng: &mut zk_env::EnvRng, tree: &DataTree) -> TxnBody {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Seen(BTreeMap<String, String>);
+pub(super) struct Seen(BTreeMap<String, String>);
 
-fn seen(tree: &DataTree) -> Seen {
+/// All that a client could see, and what it could not.
+pub(super) fn seen(tree: &DataTree) -> Seen {
     let node = |path: &Arc<str>| {
         let node = tree.node(path).expect("listed");
         let text = format!("{:?} {:?} {:?}", node.stat, node.acl, node.data_len());
@@ -130,34 +146,13 @@ fn the_log_mends_whatever_a_snapshot_has_caught_halfway() {
                 log.append(txn.header.zxid, &payload);
             }
             log.flush().await.expect("a disk that works");
-            let mut moving = Moving {
-                tree: DataTree::new(HASHING),
-                watches: Watches::new(HASHING),
-                txns,
-                applied: 0,
-            };
-            for txn in moving.txns.iter().take(50) {
-                let _ = apply(
-                    txn.clone(),
-                    &mut moving.tree,
-                    &mut moving.watches,
-                    &mut NoWatchers,
-                );
-            }
-            moving.applied = 50;
+            let mut moving = Moving::new(txns, 50);
             let zxid = write_snapshot(&dir, &mut moving)
                 .await
                 .expect("a disk that works");
             assert_eq!(zxid, Zxid(50));
             assert!(moving.applied > 60, "nothing happened meanwhile");
-            for txn in moving.txns.iter().skip(moving.applied) {
-                let _ = apply(
-                    txn.clone(),
-                    &mut moving.tree,
-                    &mut moving.watches,
-                    &mut NoWatchers,
-                );
-            }
+            moving.go_on(usize::MAX);
             let recovered = recovered(&dir).await.expect("undamaged");
             assert_eq!(recovered.replayed, 70);
             assert_eq!(seen(&recovered.tree), seen(&moving.tree));
