@@ -43,17 +43,23 @@
 
 mod commit;
 mod inspect;
+mod leading;
+mod learning;
 mod requests;
+mod role;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
+use rustc_hash::FxHashMap;
 use tracing::{debug, info};
 use zk_env::{Mono, Probe};
 use zk_proto::record::ConnectRequest;
-use zk_proto::{OpCode, SessionId, Xid};
+use zk_proto::{OpCode, SessionId, Xid, Zxid};
 
 use crate::auth::Schemes;
 use crate::config::ServerConfig;
@@ -62,7 +68,7 @@ use crate::observe::TransactionObserver;
 use crate::pipeline::{
     Asker, ContainerManager, Opening, Prep, Requester, Waiting, WaitingRequests, World,
 };
-use crate::session::{SessionIds, Sessions, password};
+use crate::session::{Origin, SessionIds, Sessions, password};
 use crate::storage::Recovered;
 use crate::tree::{DataTree, SeededState, Watches};
 use crate::txn::TxnBody;
@@ -72,6 +78,7 @@ use commit::{InFlight, Proposal};
 pub(crate) use crate::conn::{ConnId, ConnInfo, Output};
 pub(crate) use crate::session::SessionInfo;
 pub(crate) use crate::tree::WatchSummary;
+pub(crate) use role::{Role, Upstream};
 
 /// A standalone server's id, the high byte of its session ids.
 const SERVER_ID: u8 = 1;
@@ -94,6 +101,23 @@ pub(crate) struct ZooKeeperServer {
     min_timeout_ms: i32,
     max_timeout_ms: i32,
     multi_read_limit: usize,
+    tick_time: Duration,
+    role: Role,
+    /// A learner's: clients that have seen transactions up to this one are welcome, for
+    /// there were none between the last applied and it.
+    serves_from: Zxid,
+    /// What goes to the leader. Bounded by what the sessions may keep waiting, and beyond
+    /// a limit in bytes no frame is wanted.
+    upstream: VecDeque<Upstream>,
+    upstream_bytes: usize,
+    /// Sessions whose `sync`s the leader will answer, in order.
+    syncs: VecDeque<SessionId>,
+    /// Sessions that the leader is asked for; one for each connection at most.
+    revalidating: FxHashMap<SessionId, Opening>,
+    /// Sessions that have shown life, for the leader to hear.
+    touched: BTreeMap<SessionId, i32>,
+    /// The first transaction after which the tree was not the leader's.
+    digest_mismatch: Option<Zxid>,
     /// What a simulator sees and disturbs.
     probe: Probe,
     on_transaction: TransactionObserver,
@@ -118,6 +142,15 @@ impl ZooKeeperServer {
             min_timeout_ms: millis(config.min_session_timeout),
             max_timeout_ms: millis(config.max_session_timeout),
             multi_read_limit: config.outbox_limit_bytes,
+            tick_time: config.tick_time,
+            role: Role::Standalone,
+            serves_from: Zxid::ZERO,
+            upstream: VecDeque::new(),
+            upstream_bytes: 0,
+            syncs: VecDeque::new(),
+            revalidating: FxHashMap::default(),
+            touched: BTreeMap::new(),
+            digest_mismatch: None,
             probe: Probe::default(),
             on_transaction: TransactionObserver::default(),
         }
@@ -170,11 +203,22 @@ impl ZooKeeperServer {
         if let Some(connection) = self.connections.remove(conn) {
             self.watches.remove_conn(conn);
             self.sessions.disconnect(connection.session(), conn);
+            let session = connection.session();
+            if self
+                .revalidating
+                .get(&session)
+                .is_some_and(|o| o.conn == conn)
+            {
+                self.revalidating.remove(&session);
+            }
         }
     }
 
     /// Expires sessions and reaps containers and TTL znodes that are due.
     pub(crate) fn handle_timeout(&mut self, now: Mono, wall_ms: i64) {
+        if !self.role.decides() {
+            return;
+        }
         let spares_connected = self.probe.has_planted("session served past its expiry");
         for session in self.sessions.take_expired(now, spares_connected) {
             self.probe.reached("server: session expired");
@@ -203,6 +247,9 @@ impl ZooKeeperServer {
 
     /// When to call `handle_timeout` next.
     pub(crate) fn poll_timeout(&self) -> Option<Mono> {
+        if !self.role.decides() {
+            return None;
+        }
         let reaping = self.containers.next_timeout();
         let expiry = self.sessions.next_expiry();
         Some(expiry.map_or(reaping, |expiry| expiry.min(reaping)))
@@ -215,7 +262,7 @@ impl ZooKeeperServer {
 
     /// Ends a session as its expiry would. False if there is no such session.
     pub(crate) fn expire_session(&mut self, session: SessionId, wall_ms: i64) -> bool {
-        let is_open = self.sessions.set_closing(session);
+        let is_open = self.role.decides() && self.sessions.set_closing(session);
         if is_open {
             info!(%session, "session expired by request");
             self.end_session(session, wall_ms);
@@ -227,7 +274,7 @@ impl ZooKeeperServer {
 /// Sessions.
 impl ZooKeeperServer {
     fn connect(&mut self, conn: ConnId, request: &ConnectRequest, now: Mono, wall_ms: i64) {
-        let ours = self.tree.last_processed();
+        let ours = self.tree.last_processed().max(self.serves_from);
         if request.last_zxid_seen > ours {
             self.probe
                 .reached("server: refused a client that has seen more");
@@ -246,6 +293,11 @@ impl ZooKeeperServer {
         };
         if request.session_id == SessionId::NONE {
             self.create_session(opening, now, wall_ms);
+        } else if self.role == Role::Learner && request.password == password(request.session_id) {
+            if let Some(old) = self.sessions.conn(request.session_id) {
+                self.close(old);
+            }
+            self.forward_revalidation(request.session_id, opening);
         } else if self.renew_session(conn, request, timeout_ms, now) {
             self.established(request.session_id, opening);
         } else if let Some((connection, _)) = self.connections.get_mut(conn) {
@@ -265,6 +317,9 @@ impl ZooKeeperServer {
         let timeout_ms = opening.timeout_ms;
         if let Some((connection, _)) = self.connections.get_mut(opening.conn) {
             connection.begin(session);
+        }
+        if self.role == Role::Learner {
+            return self.forward_create_session(session, opening);
         }
         self.sessions.add(session, timeout_ms, opening.conn, now);
         let world = world(&self.tree, &self.sessions, &self.connections, wall_ms);
@@ -299,6 +354,9 @@ impl ZooKeeperServer {
         }
         let is_valid = request.password == password(session)
             && self.sessions.renew(session, timeout_ms, conn, now);
+        if is_valid {
+            self.sessions.set_origin(session, Origin::Here);
+        }
         debug!(%session, is_valid, "session to be renewed");
         if !is_valid {
             self.probe.reached("server: session to be renewed is gone");
@@ -398,6 +456,6 @@ const fn id_origin(wall_ms: i64, seed: u64) -> i64 {
 
 /// Session timeouts travel as `i32` of milliseconds, which the configuration has
 /// checked.
-fn millis(timeout: std::time::Duration) -> i32 {
+fn millis(timeout: Duration) -> i32 {
     i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
 }

@@ -115,6 +115,12 @@ impl Outstanding {
         }
     }
 
+    /// What was under way will never be applied.
+    pub(crate) fn clear(&mut self) {
+        self.records.clear();
+        self.order.clear();
+    }
+
     /// Whether a change of `path` is under way.
     pub(crate) fn contains(&self, path: &str) -> bool {
         self.records.contains_key(normalized(path))

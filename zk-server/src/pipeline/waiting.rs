@@ -36,6 +36,8 @@ pub(crate) enum Waiting {
     Write(Asker),
     /// A write that became no transaction, behind others that did.
     Refused(Asker, ErrorCode),
+    /// A `sync` that the leader has yet to answer, as it arrived.
+    Sync(ConnId, Bytes),
     /// A request that looks at the tree, as it arrived.
     Frame(ConnId, Bytes),
 }
@@ -44,14 +46,14 @@ impl Waiting {
     /// Whether it goes on by itself when its turn has come.
     const fn is_free(&self) -> bool {
         match self {
-            Self::Open(_) | Self::Write(_) => false,
+            Self::Open(_) | Self::Write(_) | Self::Sync(..) => false,
             Self::Refused(..) | Self::Frame(..) => true,
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
-            Self::Frame(_, frame) => frame.len(),
+            Self::Frame(_, frame) | Self::Sync(_, frame) => frame.len(),
             Self::Open(_) | Self::Write(_) | Self::Refused(..) => 0,
         }
     }
@@ -95,6 +97,31 @@ impl WaitingRequests {
     /// waited for it. To be followed by [`release`](Self::release).
     pub(crate) fn committed(&mut self, session: SessionId) -> Option<Waiting> {
         self.pop_if(session, |waiting| !waiting.is_free())
+    }
+
+    /// As [`committed`](Self::committed), where a transaction may be somebody else's, asked
+    /// for elsewhere in the session's name: only who has asked under this number.
+    pub(crate) fn committed_as(&mut self, session: SessionId, cxid: Xid) -> Option<Waiting> {
+        self.pop_if(session, |waiting| match waiting {
+            Waiting::Open(_) => cxid == Xid(0),
+            Waiting::Write(asker) => asker.xid == cxid,
+            Waiting::Refused(..) | Waiting::Sync(..) | Waiting::Frame(..) => false,
+        })
+    }
+
+    /// The leader has answered the `sync` at the head of the line.
+    pub(crate) fn synced(&mut self, session: SessionId) -> Option<Waiting> {
+        self.pop_if(session, |waiting| matches!(waiting, Waiting::Sync(..)))
+    }
+
+    /// The session has ended, and with it whatever it still wanted.
+    pub(crate) fn forget(&mut self, session: SessionId) {
+        self.lines.remove(&session);
+    }
+
+    /// All sessions' lines are given up.
+    pub(crate) fn clear(&mut self) {
+        self.lines.clear();
     }
 
     /// What can go on now in the line of `session`, one by one.

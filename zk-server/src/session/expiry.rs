@@ -54,6 +54,10 @@ impl ExpiryQueue {
         }
     }
 
+    pub(super) fn clear(&mut self) {
+        self.buckets.clear();
+    }
+
     /// When the first bucket is due.
     pub(super) fn next(&self) -> Option<Mono> {
         self.buckets.keys().next().map(|bucket| bucket.time())

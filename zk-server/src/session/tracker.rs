@@ -8,6 +8,7 @@ use zk_proto::{ErrorCode, SessionId};
 
 use super::expiry::{Bucket, ExpiryQueue};
 use crate::conn::ConnId;
+use crate::quorum::LearnerId;
 
 /// All sessions that have not ended.
 #[derive(Debug)]
@@ -24,6 +25,19 @@ struct Session {
     closing: bool,
     /// The connection that speaks for it now.
     conn: Option<ConnId>,
+    /// The transaction that opens it has been applied.
+    is_committed: bool,
+    /// By which way its requests come; not known before the first of them.
+    origin: Option<Origin>,
+}
+
+/// By which way a request has come to whoever prepares it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// On a connection of this server's.
+    Here,
+    /// Through a learner.
+    Learner(LearnerId),
 }
 
 /// A session as `dump` shows it.
@@ -48,28 +62,89 @@ impl Sessions {
 
     /// A session begins, with the connection that asked for it.
     pub(crate) fn add(&mut self, id: SessionId, timeout_ms: i32, conn: ConnId, now: Mono) {
-        let bucket = self.expiry.bucket(now, timeout(timeout_ms));
-        self.expiry.insert(bucket, id);
-        let session = Session {
-            timeout_ms,
-            bucket,
-            closing: false,
-            conn: Some(conn),
-        };
-        self.by_id.insert(id, session);
+        let session = self.insert(id, timeout_ms, now);
+        session.conn = Some(conn);
+        session.origin = Some(Origin::Here);
+    }
+
+    /// A session begins at a learner.
+    pub(crate) fn add_remote(
+        &mut self,
+        id: SessionId,
+        timeout_ms: i32,
+        learner: LearnerId,
+        now: Mono,
+    ) {
+        let session = self.insert(id, timeout_ms, now);
+        session.origin = Some(Origin::Learner(learner));
     }
 
     /// A session that was stored; nobody speaks for it yet.
     pub(crate) fn load(&mut self, id: SessionId, timeout_ms: i32, now: Mono) {
+        self.insert(id, timeout_ms, now).is_committed = true;
+    }
+
+    /// The transaction that opens a session is about to be applied; it may have begun
+    /// elsewhere.
+    pub(crate) fn learn(&mut self, id: SessionId, timeout_ms: i32, now: Mono) {
+        if !self.by_id.contains_key(&id) {
+            self.insert(id, timeout_ms, now);
+        }
+    }
+
+    /// The transaction that opens a session has been applied.
+    pub(crate) fn set_committed(&mut self, id: SessionId) {
+        if let Some(session) = self.by_id.get_mut(&id) {
+            session.is_committed = true;
+        }
+    }
+
+    fn insert(&mut self, id: SessionId, timeout_ms: i32, now: Mono) -> &mut Session {
+        self.remove(id);
         let bucket = self.expiry.bucket(now, timeout(timeout_ms));
         self.expiry.insert(bucket, id);
-        let session = Session {
+        self.by_id.entry(id).or_insert(Session {
             timeout_ms,
             bucket,
             closing: false,
             conn: None,
-        };
-        self.by_id.insert(id, session);
+            is_committed: false,
+            origin: None,
+        })
+    }
+
+    /// The leader has found a session alive that a client presents here; the transaction
+    /// that opens it may still be on its way.
+    pub(crate) fn attach(&mut self, id: SessionId, timeout_ms: i32, conn: ConnId, now: Mono) {
+        if !self.by_id.contains_key(&id) {
+            self.insert(id, timeout_ms, now);
+        }
+        self.renew(id, timeout_ms, conn, now);
+    }
+
+    /// Requests of a session come by this way from now on.
+    pub(crate) fn set_origin(&mut self, id: SessionId, origin: Origin) {
+        if let Some(session) = self.by_id.get_mut(&id) {
+            session.origin = Some(origin);
+        }
+    }
+
+    /// A request of a session has come by this way: from now on all have to.
+    pub(crate) fn claim(&mut self, id: SessionId, origin: Origin) {
+        if let Some(session) = self.by_id.get_mut(&id) {
+            session.origin.get_or_insert(origin);
+        }
+    }
+
+    /// Forgets everything but the sessions that transactions have opened: nobody speaks
+    /// for them, and none is about to end.
+    pub(crate) fn forget_uncommitted(&mut self, now: Mono) {
+        let committed = self.timeouts();
+        self.by_id.clear();
+        self.expiry.clear();
+        for (id, timeout_ms) in committed {
+            self.load(id, timeout_ms, now);
+        }
     }
 
     /// Whether there is such a session.
@@ -77,9 +152,12 @@ impl Sessions {
         self.by_id.contains_key(&id)
     }
 
-    /// All sessions with their timeouts in milliseconds.
+    /// All sessions that transactions have opened, with their timeouts in milliseconds.
     pub(crate) fn timeouts(&self) -> Vec<(SessionId, i32)> {
-        let by_id = self.by_id.iter();
+        let by_id = self
+            .by_id
+            .iter()
+            .filter(|(_, session)| session.is_committed);
         let mut all: Vec<_> = by_id
             .map(|(id, session)| (*id, session.timeout_ms))
             .collect();
@@ -119,15 +197,18 @@ impl Sessions {
         self.touch(id, now)
     }
 
-    /// Whether something may be done in the session's name.
+    /// Whether something that has come by `origin` may be done in the session's name.
     ///
     /// # Errors
     ///
     /// What the client is told.
-    pub(crate) fn check(&self, id: SessionId) -> Result<(), ErrorCode> {
+    pub(crate) fn check(&self, id: SessionId, origin: Origin) -> Result<(), ErrorCode> {
         match self.by_id.get(&id) {
             None => Err(ErrorCode::UnknownSession),
             Some(session) if session.closing => Err(ErrorCode::SessionExpired),
+            Some(session) if session.origin.is_some_and(|own| own != origin) => {
+                Err(ErrorCode::SessionMoved)
+            }
             Some(_) => Ok(()),
         }
     }
@@ -138,8 +219,11 @@ impl Sessions {
     /// # Errors
     ///
     /// What the client is told.
-    pub(crate) fn check_global(&self, id: SessionId) -> Result<(), ErrorCode> {
-        self.check(id).map_err(|_| ErrorCode::SessionExpired)
+    pub(crate) fn check_global(&self, id: SessionId, origin: Origin) -> Result<(), ErrorCode> {
+        match self.check(id, origin) {
+            Err(ErrorCode::UnknownSession) => Err(ErrorCode::SessionExpired),
+            checked => checked,
+        }
     }
 
     /// The session's end has been decided. False if it was, or is gone.
@@ -153,6 +237,11 @@ impl Sessions {
         if let Some(session) = self.by_id.remove(&id) {
             self.expiry.remove(session.bucket, id);
         }
+    }
+
+    /// The negotiated timeout in milliseconds.
+    pub(crate) fn timeout_ms(&self, id: SessionId) -> Option<i32> {
+        Some(self.by_id.get(&id)?.timeout_ms)
     }
 
     /// The connection that speaks for the session.
@@ -257,10 +346,19 @@ mod tests {
         assert!(sessions.take_expired(at(4999), false).is_empty());
         assert_eq!(sessions.take_expired(at(5000), false), [S]);
         assert!(sessions.take_expired(at(9000), false).is_empty(), "once");
-        assert_eq!(sessions.check(S), Err(ErrorCode::SessionExpired));
+        assert_eq!(
+            sessions.check(S, Origin::Here),
+            Err(ErrorCode::SessionExpired)
+        );
         sessions.remove(S);
-        assert_eq!(sessions.check(S), Err(ErrorCode::UnknownSession));
-        assert_eq!(sessions.check_global(S), Err(ErrorCode::SessionExpired));
+        assert_eq!(
+            sessions.check(S, Origin::Here),
+            Err(ErrorCode::UnknownSession)
+        );
+        assert_eq!(
+            sessions.check_global(S, Origin::Here),
+            Err(ErrorCode::SessionExpired)
+        );
     }
 
     #[test]

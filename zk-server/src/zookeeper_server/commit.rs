@@ -24,6 +24,15 @@ pub(super) struct Proposal {
 }
 
 impl Proposal {
+    /// Of the leader's, and who has asked for it here.
+    pub(super) const fn learned(txn: Txn, waiting: Option<Waiting>) -> Self {
+        Self {
+            txn,
+            waiting,
+            reaped: None,
+        }
+    }
+
     pub(super) const fn asked(txn: Txn, waiting: Waiting) -> Self {
         Self {
             txn,
@@ -120,7 +129,10 @@ impl ZooKeeperServer {
             return true;
         };
         let (requests, bytes) = self.waiting.size(connection.session());
-        !connection.is_connecting() && requests < self.waiting_limit && bytes < WAITING_BYTES_LIMIT
+        !connection.is_connecting()
+            && requests < self.waiting_limit
+            && bytes < WAITING_BYTES_LIMIT
+            && !self.is_upstream_full()
     }
 }
 
@@ -150,25 +162,33 @@ impl ZooKeeperServer {
         }
     }
 
-    fn commit(&mut self, proposal: Proposal) {
+    pub(super) fn commit(&mut self, proposal: Proposal) {
         let header = proposal.txn.header;
         let ends = matches!(proposal.txn.body, TxnBody::CloseSession { .. });
+        let opens = matches!(proposal.txn.body, TxnBody::CreateSession { .. });
+        let is_asked = proposal.waiting.is_some();
         let applied = self.apply(proposal.txn, proposal.reaped.as_deref());
+        if opens {
+            self.sessions.set_committed(header.client);
+        }
         match proposal.waiting {
             Some(Waiting::Open(opening)) => {
                 self.established(header.client, opening);
                 self.settle(opening.conn);
             }
             Some(Waiting::Write(asker)) => self.answer(asker, &applied),
-            Some(Waiting::Refused(..) | Waiting::Frame(..)) | None => {}
+            Some(Waiting::Refused(..) | Waiting::Sync(..) | Waiting::Frame(..)) | None => {}
         }
         if ends {
+            if let Some(conn) = self.sessions.conn(header.client).filter(|_| !is_asked) {
+                self.close(conn);
+            }
             self.sessions.remove(header.client);
         }
     }
 
     fn apply(&mut self, txn: Txn, reaped: Option<&str>) -> Applied {
-        let zxid = txn.header.zxid;
+        let (zxid, digest) = (txn.header.zxid, txn.digest);
         let transaction = self.on_transaction.describe(&txn, reaped);
         let applied = apply(
             txn,
@@ -177,6 +197,7 @@ impl ZooKeeperServer {
             &mut self.connections,
         );
         self.prep.applied(zxid);
+        self.check_digest(zxid, digest);
         if let Some(transaction) = transaction {
             self.on_transaction.tell(&transaction);
         }
@@ -196,6 +217,10 @@ impl ZooKeeperServer {
         if connection.is_closing() {
             return;
         }
+        if matches!(applied, Applied::Failed(ErrorCode::SessionMoved)) {
+            // The client is elsewhere; this connection is an old one of its.
+            return self.close(conn);
+        }
         reply_write(connection, xid, zxid, applied);
         let name = match applied {
             // As in Apache a failed write leaves no name.
@@ -212,18 +237,18 @@ impl ZooKeeperServer {
     }
 
     /// Does what has waited behind a commit.
-    fn release(&mut self, session: SessionId) {
+    pub(super) fn release(&mut self, session: SessionId) {
         while let Some(waiting) = self.waiting.release(session) {
             match waiting {
                 Waiting::Refused(asker, error) => self.answer(asker, &Applied::Failed(error)),
                 Waiting::Frame(conn, frame) => self.resume(conn, &frame),
-                Waiting::Open(_) | Waiting::Write(_) => {}
+                Waiting::Open(_) | Waiting::Write(_) | Waiting::Sync(..) => {}
             }
         }
     }
 
     /// Handles a request that has waited. It has shown life when it arrived.
-    fn resume(&mut self, conn: ConnId, frame: &Bytes) {
+    pub(super) fn resume(&mut self, conn: ConnId, frame: &Bytes) {
         let Some((connection, schemes)) = self.connections.get_mut(conn) else {
             return;
         };
@@ -235,6 +260,14 @@ impl ZooKeeperServer {
 }
 
 impl InFlight {
+    /// Nothing yet, and commits will come from outside.
+    pub(super) fn deferred() -> Self {
+        Self {
+            is_deferred: true,
+            ..Self::default()
+        }
+    }
+
     fn next_committed(&mut self, zxid: Zxid) -> Option<Made> {
         let made = self.txns.front()?;
         if self.polled == 0 || made.txn.header.zxid > zxid {

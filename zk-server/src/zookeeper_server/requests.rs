@@ -6,9 +6,10 @@ use zk_env::Mono;
 use zk_proto::{ErrorCode, OpCode};
 
 use super::commit::Proposal;
-use super::{ConnId, ZooKeeperServer, world};
+use super::{ConnId, Role, ZooKeeperServer, world};
 use crate::conn::Request;
 use crate::pipeline::{Asker, Prepared, Reading, Requester, Waiting, last_op};
+use crate::session::Origin;
 
 impl ZooKeeperServer {
     /// `frame` is the whole of what `request` was read from.
@@ -27,7 +28,17 @@ impl ZooKeeperServer {
                 .reached("server: request of a session that has ended");
             return;
         }
+        let is_learner = self.role == Role::Learner;
+        if is_learner && let Some(timeout_ms) = self.sessions.timeout_ms(session) {
+            self.touched.insert(session, timeout_ms);
+        }
         match OpCode::try_from(request.op).map(|op| (kind(op), op)) {
+            Ok((Kind::Write, op)) if is_learner => self.forward_write(conn, op, request),
+            Ok((Kind::CloseSession, op)) if is_learner => {
+                self.sessions.set_closing(session);
+                self.forward_write(conn, op, request);
+            }
+            Ok((_, OpCode::Sync)) if is_learner => self.forward_sync(conn, frame, &request),
             Ok((Kind::Write, op)) => self.write(conn, op, request, wall_ms),
             Ok((Kind::CloseSession, _)) => self.close_session(conn, &request, wall_ms),
             // A ping asks whether the server is there, not whether its disk is fast.
@@ -83,9 +94,11 @@ impl ZooKeeperServer {
             return;
         };
         let Request { session, xid, .. } = request;
+        self.sessions.claim(session, Origin::Here);
         let who = Requester {
             session,
             cxid: xid,
+            origin: Origin::Here,
             identities: connection.identities(),
         };
         let world = world(&self.tree, &self.sessions, &self.connections, wall_ms);
@@ -98,7 +111,7 @@ impl ZooKeeperServer {
 }
 
 /// What to do with an operation that a client asks for.
-enum Kind {
+pub(super) enum Kind {
     Read,
     Write,
     CloseSession,
@@ -106,7 +119,7 @@ enum Kind {
     Refused,
 }
 
-const fn kind(op: OpCode) -> Kind {
+pub(super) const fn kind(op: OpCode) -> Kind {
     match op {
         OpCode::Ping
         | OpCode::Exists

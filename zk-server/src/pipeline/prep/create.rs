@@ -56,7 +56,10 @@ impl Preparing<'_> {
     pub(super) fn create(&mut self, create: &Create<'_>) -> Result<Change, ErrorCode> {
         let (kind, is_sequential) = self.create_kind(create)?;
         match kind {
-            Kind::Ephemeral => self.world.sessions.check_global(self.who.session)?,
+            Kind::Ephemeral => self
+                .world
+                .sessions
+                .check_global(self.who.session, self.who.origin)?,
             Kind::Persistent | Kind::Container | Kind::Ttl => self.check_session()?,
         }
         let given = create.path.as_deref().ok_or(NULL)?;

@@ -18,7 +18,7 @@ use super::outstanding::{ChangeRecord, Outstanding, Pending};
 use super::request::{Create, CreateOp, PathVersion, Reconfig, SetAcl, SetData};
 use crate::auth::{FixupError, RawAcl, Schemes, fixup};
 use crate::config::ServerConfig;
-use crate::session::Sessions;
+use crate::session::{Origin, Sessions};
 use crate::tree::{AclList, DataTree, SeededState};
 use crate::txn::{Txn, TxnBody, TxnHeader};
 
@@ -48,6 +48,7 @@ struct Rules {
 pub(crate) struct Requester<'r> {
     pub(crate) session: SessionId,
     pub(crate) cxid: Xid,
+    pub(crate) origin: Origin,
     /// Who the connection was when the request arrived.
     pub(crate) identities: &'r [AclId],
 }
@@ -58,6 +59,7 @@ impl Requester<'_> {
         Self {
             session,
             cxid,
+            origin: Origin::Here,
             identities: &[],
         }
     }
@@ -112,9 +114,11 @@ impl Prep {
         }
     }
 
-    /// Transactions up to this one have been made in an earlier life.
+    /// Transactions up to this one have been made in an earlier life, and nothing of that
+    /// is under way any more.
     pub(crate) fn resume_after(&mut self, zxid: Zxid) {
         self.last_zxid = zxid;
+        self.outstanding.clear();
     }
 
     /// From now on transactions say what the digest of the tree will be.
@@ -148,6 +152,17 @@ impl Prep {
             return Prepared::Undecodable;
         };
         Prepared::Txn(self.make(who, world, |preparing| preparing.write(&write)))
+    }
+
+    /// Whether `body` is a request of this kind. Who forwards one that is not may stop a
+    /// leader of Apache's for good.
+    pub(crate) fn is_decodable(op: OpCode, mut body: Reader<'_>) -> bool {
+        op == OpCode::Multi || Write::decode(op, &mut body).is_ok()
+    }
+
+    /// A request that is refused, and whose refusal has to travel.
+    pub(crate) fn refuse(&mut self, error: ErrorCode, who: Requester<'_>, world: World<'_>) -> Txn {
+        self.make(who, world, |_| Err(error))
     }
 
     /// A session has been opened.
@@ -267,7 +282,7 @@ impl Preparing<'_> {
     }
 
     fn check_session(&self) -> Result<(), ErrorCode> {
-        self.world.sessions.check(self.who.session)
+        self.world.sessions.check(self.who.session, self.who.origin)
     }
 
     /// Whether the requester has any of `wanted` under `acl`.
