@@ -46,9 +46,9 @@ impl Drop for Held<'_> {
 }
 
 /// A task the server cannot live without.
-pub(super) struct Vital {
-    pub(super) shell: Arc<Shell>,
-    pub(super) stage: &'static str,
+pub(crate) struct Vital {
+    pub(crate) shell: Arc<Shell>,
+    pub(crate) stage: &'static str,
 }
 
 impl Drop for Vital {
@@ -88,7 +88,7 @@ impl Shell {
     }
 
     /// Nobody can tell any more what is durable, so that nothing may be acknowledged.
-    pub(super) fn storage_failed(&self, error: StorageError) {
+    pub(crate) fn storage_failed(&self, error: StorageError) {
         let mut serving = self.lock_for("giving up storage");
         if serving.failed.is_none() {
             tracing::error!(%error, "the server cannot store any more and serves nobody");

@@ -49,11 +49,11 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Starts serving on `bound`.
-    pub(crate) fn start(shell: Arc<Shell>, bound: Bound) -> Self {
+    /// Starts serving on `bound`, until `stopped` or told so.
+    pub(crate) fn start(shell: Arc<Shell>, bound: Bound, stopped: CancellationToken) -> Self {
         shell.open(bound.addr.port());
         let run = Self {
-            stopped: shell.broken.child_token(),
+            stopped,
             shell,
             tasks: TaskTracker::new(),
         };
@@ -114,13 +114,13 @@ impl fmt::Debug for Run {
 
 /// Starts tasks that a stop waits for.
 #[derive(Clone)]
-pub(super) struct Spawner {
-    shell: Arc<Shell>,
-    tasks: TaskTracker,
+pub(crate) struct Spawner {
+    pub(crate) shell: Arc<Shell>,
+    pub(crate) tasks: TaskTracker,
 }
 
 impl Spawner {
-    pub(super) fn spawn(&self, name: &'static str, task: BoxFuture<()>) {
+    pub(crate) fn spawn(&self, name: &'static str, task: BoxFuture<()>) {
         // Every task ends by itself once the run has stopped.
         let _detached = self
             .shell

@@ -13,5 +13,6 @@ mod ticker;
 mod write_queue;
 
 pub(crate) use cnxns::Cnxn;
-pub(crate) use listen::{Run, bind};
+pub(crate) use fail_stop::Vital;
+pub(crate) use listen::{Bound, Run, Spawner, bind};
 pub(crate) use shell::{Serving, Shell};

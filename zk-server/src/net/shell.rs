@@ -47,7 +47,7 @@ pub(crate) struct Shell {
     /// Cancelled when the server has failed.
     pub(crate) broken: CancellationToken,
     /// Transactions wait for the log.
-    pub(super) appended: Arc<Notify>,
+    pub(crate) appended: Arc<Notify>,
     /// What was stored, between runs; the log's task has it while it runs.
     pub(super) storage: Mutex<Option<Storage>>,
     /// The next timeout has moved closer, or a pause has ended.
@@ -72,6 +72,9 @@ pub(crate) struct Serving {
     pub(crate) client_port: u16,
     /// New connections are taken.
     is_open: bool,
+    /// Clients are served; a member of an ensemble without a leader answers four-letter
+    /// words alone.
+    is_serving: bool,
     /// Why the server has stopped for good: nothing of this is used any more.
     pub(super) failed: Option<ServerError>,
     /// Wakes the log.
@@ -130,6 +133,7 @@ impl Shell {
             started: now,
             client_port: 0,
             is_open: false,
+            is_serving: true,
             failed: None,
             delay: Duration::ZERO,
             armed: Mono::MAX,
@@ -150,6 +154,30 @@ impl Shell {
             is_paused: AtomicBool::new(false),
             resumed: Notify::new(),
         }
+    }
+
+    /// A member of an ensemble, which has this stored and serves nobody yet. `server_id`
+    /// makes its sessions' ids.
+    pub(crate) fn for_peer(
+        config: ServerConfig,
+        env: Arc<dyn Env>,
+        on_transaction: TransactionObserver,
+        (seed, server_id): (u64, u8),
+        recovered: Recovered,
+    ) -> Self {
+        let mut shell = Self::new(config, env, on_transaction, seed, None);
+        let (now, wall) = (shell.env.now(), shell.wall_ms());
+        let serving = shell.serving.get_mut();
+        let serving = serving.unwrap_or_else(std::sync::PoisonError::into_inner);
+        let zks = std::mem::replace(
+            &mut serving.zks,
+            ZooKeeperServer::new(&shell.config, now, wall, seed),
+        );
+        serving.zks = zks
+            .in_ensemble(server_id, wall, seed)
+            .recovered(recovered, now);
+        serving.is_serving = false;
+        shell
     }
 
     /// Wall-clock time in milliseconds, as znodes carry it.
@@ -191,6 +219,12 @@ impl Shell {
         if end == End::Abort {
             serving.abort_all();
         }
+    }
+
+    /// Ends every connection at once, for good.
+    pub(crate) fn abort(&self) {
+        self.end_disturbances();
+        self.lock_for("ending at once").abort_all();
     }
 
     /// Ends freezes and pauses.
@@ -255,6 +289,13 @@ impl Shell {
         if !serving.zks.wants_frames(id) {
             serving.is_holding_back = true;
             return Turn::Later(frame);
+        }
+        if !serving.is_serving {
+            // Nobody knows what the ensemble has agreed on.
+            if let Some(cnxn) = serving.forget(id) {
+                cnxn.outbox.finish(End::Abort);
+            }
+            return Turn::Gone;
         }
         if !cnxn.has_sent {
             cnxn.has_sent = true;
@@ -380,7 +421,7 @@ impl Shell {
 
     /// Hands transactions to the log: gives each to `append`, until that has enough. The last
     /// one's zxid.
-    pub(super) fn take_txns(&self, mut append: impl FnMut(&Txn) -> bool) -> Option<Zxid> {
+    pub(crate) fn take_txns(&self, mut append: impl FnMut(&Txn) -> bool) -> Option<Zxid> {
         let mut serving = self.lock_for("handing transactions to the log");
         if serving.failed.is_some() {
             return None;
@@ -409,6 +450,43 @@ impl Shell {
             serving.wake_all();
         }
         self.rearm(serving);
+    }
+
+    /// Has something done to the machine, and carries out what comes of it; nothing once
+    /// the server has failed.
+    pub(crate) fn act<R>(
+        &self,
+        stage: &'static str,
+        act: impl FnOnce(&mut ZooKeeperServer, Mono, i64) -> R,
+    ) -> Option<R> {
+        let (now, wall) = (self.env.now(), self.wall_ms());
+        let mut guard = self.lock_for(stage);
+        let serving = &mut *guard;
+        if serving.failed.is_some() {
+            return None;
+        }
+        let done = act(&mut serving.zks, now, wall);
+        serving.carry_out(now);
+        if std::mem::take(&mut serving.is_holding_back) {
+            serving.wake_all();
+        }
+        self.rearm(serving);
+        Some(done)
+    }
+
+    /// Clients are welcome from now on.
+    pub(crate) fn begin_serving(&self) {
+        self.lock_for("starting to serve").is_serving = true;
+    }
+
+    /// Clients are not served any more, and their connections end, once they have got what
+    /// they were told. Sessions live on.
+    pub(crate) fn end_serving(&self) {
+        let mut serving = self.lock_for("ceasing to serve");
+        serving.is_serving = false;
+        if serving.failed.is_none() {
+            serving.disconnect_all(End::Flush);
+        }
     }
 
     /// Lets expire and reaps what is due, unless paused.
@@ -457,7 +535,7 @@ impl Shell {
     }
 
     /// Waits for the end of a pause, if there is one.
-    pub(super) async fn resumed(&self) {
+    pub(crate) async fn resumed(&self) {
         loop {
             let mut resumed = pin!(self.resumed.notified());
             resumed.as_mut().enable();
@@ -504,7 +582,7 @@ impl Serving {
         if self.failed.is_some() {
             return;
         }
-        if self.zks.has_txns() {
+        if self.zks.has_txns() || self.zks.has_upstream() {
             self.appended.notify_one();
         }
         let due = if self.delay.is_zero() {

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 use bytes::BytesMut;
 use tokio_util::sync::CancellationToken;
 use zk_env::{Env, EnvRng, sleep_until};
-use zk_proto::Zxid;
+use zk_proto::{SessionId, Zxid};
 
 use super::fail_stop::Vital;
 use super::listen::Spawner;
@@ -151,18 +151,7 @@ pub(super) async fn run(
         shell: Arc::clone(&shell),
         stage: "writing the log",
     };
-    if let Some(interval) = storage.config.purge_interval {
-        let purging = purge_often(
-            Arc::clone(&shell),
-            storage.dir.clone(),
-            storage.config,
-            interval,
-        );
-        spawner.spawn(
-            "zk-server purge",
-            Box::pin(unless(stopped.clone(), purging)),
-        );
-    }
+    storage.begin_purging(&shell, &stopped, &spawner);
     loop {
         let is_last = tokio::select! {
             biased;
@@ -186,7 +175,8 @@ pub(super) async fn run(
     *shell.storage.lock().unwrap_or_else(PoisonError::into_inner) = Some(storage);
 }
 
-async fn unless(stopped: CancellationToken, work: impl Future<Output = ()>) {
+/// Does the work, unless stopped before it is done.
+pub(crate) async fn unless(stopped: CancellationToken, work: impl Future<Output = ()>) {
     tokio::select! {
         biased;
         () = stopped.cancelled() => {}
@@ -202,27 +192,70 @@ impl Storage {
             let last = shell.take_txns(|txn| {
                 payload.clear();
                 encode_txn(txn, &mut payload);
-                self.log.append(txn.header.zxid, &payload);
-                self.pace.txns += 1;
-                !self.log.is_full()
+                self.append(txn.header.zxid, &payload);
+                !self.is_full()
             });
             let Some(last) = last else {
                 return Ok(());
             };
-            let began = shell.env.now();
-            self.log.flush().await?;
-            let took = shell.env.now().since(began);
-            if took > self.config.fsync_warning {
-                tracing::warn!(
-                    ?took,
-                    "syncing the log was slow, and everybody has waited for it"
-                );
-            }
+            self.flush(&*shell.env).await?;
             shell.committed(last);
         }
     }
 
-    async fn snapshot_if_due(
+    /// Appends a transaction, which is not durable before the next flush.
+    pub(crate) fn append(&mut self, zxid: Zxid, payload: &[u8]) {
+        self.log.append(zxid, payload);
+        self.pace.txns += 1;
+    }
+
+    /// Whether nothing more should be appended before a flush.
+    pub(crate) fn is_full(&self) -> bool {
+        self.log.is_full()
+    }
+
+    /// Makes everything appended so far durable.
+    pub(crate) async fn flush(&mut self, env: &dyn Env) -> Result<(), StorageError> {
+        let began = env.now();
+        self.log.flush().await?;
+        let took = env.now().since(began);
+        if took > self.config.fsync_warning {
+            tracing::warn!(
+                ?took,
+                "syncing the log was slow, and everybody has waited for it"
+            );
+        }
+        Ok(())
+    }
+
+    /// Ends the log's file, so that the files can be changed.
+    pub(crate) async fn close_log(&mut self) -> Result<(), StorageError> {
+        self.log.roll().await
+    }
+
+    /// The directories.
+    pub(crate) const fn dir(&self) -> &DataDir {
+        &self.dir
+    }
+
+    /// Deletes old files from time to time, if that was asked for.
+    pub(crate) fn begin_purging(
+        &self,
+        shell: &Arc<Shell>,
+        stopped: &CancellationToken,
+        spawner: &Spawner,
+    ) {
+        if let Some(interval) = self.config.purge_interval {
+            let purging = purge_often(Arc::clone(shell), self.dir.clone(), self.config, interval);
+            spawner.spawn(
+                "zk-server purge",
+                Box::pin(unless(stopped.clone(), purging)),
+            );
+        }
+    }
+
+    /// Begins another file or a snapshot, if there is enough in the log.
+    pub(crate) async fn snapshot_if_due(
         &mut self,
         shell: &Arc<Shell>,
         stopped: &CancellationToken,
@@ -313,6 +346,15 @@ async fn purge_often(
 }
 
 impl Recovered {
+    /// A snapshot, and nothing in the log.
+    pub(crate) fn of_snapshot(tree: DataTree, sessions: Vec<(SessionId, i32)>) -> Self {
+        Self {
+            last_zxid: tree.last_processed(),
+            sessions: sessions.into_iter().collect(),
+            ..Self::nothing(tree)
+        }
+    }
+
     /// Of a directory that begins with nothing.
     fn nothing(tree: DataTree) -> Self {
         Self {
