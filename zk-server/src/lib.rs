@@ -51,6 +51,7 @@ mod pipeline;
     reason = "the assembly of an ensemble will use it"
 )]
 mod quorum;
+mod quorum_peer;
 mod server;
 mod session;
 
@@ -64,9 +65,10 @@ mod tree;
 mod txn;
 mod zookeeper_server;
 
-pub use config::{FourLetterWords, ServerConfig, ServerConfigBuilder, ZooCfg};
+pub use config::{EnsembleConfig, FourLetterWords, ServerConfig, ServerConfigBuilder, ZooCfg};
 pub use error::{ConfigError, ServerError};
 #[doc(hidden)]
 pub use four_letter::four_letter_word;
+pub use quorum_peer::{PeerState, PeerStatus, QuorumPeer, QuorumPeerBuilder};
 pub use server::{Counters, Server, ServerBuilder};
 pub use storage::StorageError;

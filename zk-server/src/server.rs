@@ -88,12 +88,7 @@ impl Server {
 
     /// What a client in this process connects to, `127.0.0.1:34567`.
     pub fn connect_string(&self) -> String {
-        let ip = match self.addr.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            ip => ip,
-        };
-        SocketAddr::new(ip, self.addr.port()).to_string()
+        loopback_for(self.addr).to_string()
     }
 
     /// The address it listens on, with the port the system chose.
@@ -134,7 +129,8 @@ impl Server {
             return Err(failure);
         }
         let bound = bind(&*self.shell.env, self.addr).await?;
-        *run = Some(Run::start(Arc::clone(&self.shell), bound));
+        let stopped = self.shell.broken.child_token();
+        *run = Some(Run::start(Arc::clone(&self.shell), bound, stopped));
         tracing::info!(addr = %self.addr, "server restarted");
         Ok(())
     }
@@ -211,21 +207,7 @@ impl Server {
 
     /// What has been counted, and what there is now.
     pub fn counters(&self) -> Counters {
-        let serving = self.shell.lock();
-        let (stats, zks) = (&serving.stats, &serving.zks);
-        Counters {
-            packets_received: stats.packets_received,
-            packets_sent: stats.packets_sent,
-            bytes_received: stats.bytes_received,
-            connections_accepted: stats.connections_accepted,
-            connections_rejected: stats.connections_rejected,
-            connections: serving.cnxns.len(),
-            sessions: zks.session_count(),
-            znodes: zks.node_count(),
-            ephemerals: zks.ephemerals_count(),
-            watches: zks.watch_count(),
-            last_zxid: zks.last_zxid(),
-        }
+        counters(&self.shell)
     }
 
     /// How many tasks the server has: two while it runs, one per connection, and one or more that store.
@@ -233,6 +215,35 @@ impl Server {
     pub async fn tasks(&self) -> usize {
         self.run.lock().await.as_ref().map_or(0, Run::tasks)
     }
+}
+
+/// What a server has counted, and what there is now.
+pub(crate) fn counters(shell: &Shell) -> Counters {
+    let serving = shell.lock();
+    let (stats, zks) = (&serving.stats, &serving.zks);
+    Counters {
+        packets_received: stats.packets_received,
+        packets_sent: stats.packets_sent,
+        bytes_received: stats.bytes_received,
+        connections_accepted: stats.connections_accepted,
+        connections_rejected: stats.connections_rejected,
+        connections: serving.cnxns.len(),
+        sessions: zks.session_count(),
+        znodes: zks.node_count(),
+        ephemerals: zks.ephemerals_count(),
+        watches: zks.watch_count(),
+        last_zxid: zks.last_zxid(),
+    }
+}
+
+/// Where a client in this process reaches a server that listens on `addr`.
+pub(crate) fn loopback_for(addr: SocketAddr) -> SocketAddr {
+    let ip = match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, addr.port())
 }
 
 impl fmt::Debug for Server {
@@ -357,7 +368,8 @@ impl ServerBuilder {
         };
         let shell = Shell::new(config, env, self.on_transaction, seed, stored);
         let shell = Arc::new(shell);
-        let run = Run::start(Arc::clone(&shell), bound);
+        let stopped = shell.broken.child_token();
+        let run = Run::start(Arc::clone(&shell), bound, stopped);
         tracing::info!(%addr, "server started");
         Ok(Server {
             shell,

@@ -12,7 +12,7 @@ use crate::quorum::{HostPort, LearnerType, QuorumVerifier, ServerId, VerifierDra
 /// A server's part in its ensemble, checked: its id, everybody's addresses and roles,
 /// what a quorum is, and how long peers wait for one another.
 #[derive(Clone, Debug)]
-pub(crate) struct EnsembleConfig {
+pub struct EnsembleConfig {
     /// `myid`
     pub(crate) id: ServerId,
     /// The members, of the version that the dynamic file's name says.
@@ -401,6 +401,23 @@ fn unsupported(key: &str, reason: &str) -> ConfigError {
 }
 
 impl EnsembleConfig {
+    /// Reads the keys of a `zoo.cfg` that are about the ensemble; others are ignored. `myid` says
+    /// which of the `server.N` this one is.
+    ///
+    /// # Errors
+    ///
+    /// The first key whose value cannot be used, what does not make an ensemble, and
+    /// `dynamicConfigFile`, since no file is read here.
+    pub fn parse(text: &str, myid: i64) -> Result<Self, ConfigError> {
+        let config = EnsembleDraft::parse(text)?.finish(Some(&myid.to_string()), None)?;
+        config.ok_or_else(|| {
+            missing(
+                "server.N",
+                "an ensemble: two of them, or standaloneEnabled=false",
+            )
+        })
+    }
+
     /// Where votes are exchanged: on the addresses of the list, or on all of the machine.
     pub(crate) fn election_listen(&self) -> Vec<HostPort> {
         let own = self.verifier.member(self.id).into_iter();

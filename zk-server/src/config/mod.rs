@@ -14,6 +14,7 @@ mod value;
 mod zoo_cfg;
 
 pub use builder::ServerConfigBuilder;
+pub use ensemble::EnsembleConfig;
 pub use note::ConfigNote;
 pub use server_config::{FourLetterWords, ServerConfig};
 pub(crate) use storage::StorageConfig;

@@ -2,12 +2,17 @@
 
 mod election;
 mod packet;
+pub(crate) mod peer;
 mod quorum_server;
 mod server_id;
 mod verifier;
 mod zab;
 
+pub use election::PeerState;
+pub(crate) use election::{ElectionPort, ElectionPortOptions};
 pub(crate) use packet::SNAP_SIGNATURE;
+pub(crate) use packet::{ForwardedRequest, Touch};
 pub(crate) use quorum_server::{HostPort, LearnerType, PeerAddr, QuorumServer};
 pub(crate) use server_id::ServerId;
 pub(crate) use verifier::{QuorumVerifier, VerifierDraft};
+pub(crate) use zab::LearnerId;

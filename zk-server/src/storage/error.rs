@@ -66,6 +66,15 @@ pub enum StorageError {
         /// Which file.
         path: PathBuf,
     },
+    /// The epoch that was promised is older than the one that was entered, which a server
+    /// never writes.
+    #[error("acceptedEpoch is {accepted}, less than currentEpoch, {current}")]
+    Epochs {
+        /// `acceptedEpoch`.
+        accepted: i64,
+        /// `currentEpoch`.
+        current: i64,
+    },
     /// A small file, of an epoch or of the server's id, holds something else.
     #[error("{} does not hold a number: {text:?}", path.display())]
     NotANumber {

@@ -5,7 +5,10 @@
 //! where packets go on; and there is no checksum, so that it is worth as much as the
 //! connection.
 
+use std::io;
+
 use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use zk_proto::{Acl, Decode, Encode, Reader, Zxid};
 
 use super::snapshot_body::{BodyLoader, END_PATH, SessionTimeouts};
@@ -21,26 +24,22 @@ use crate::tree::{DataTree, SeededState};
 ///
 /// # Errors
 ///
-/// Those of `send`; the first one ends it.
+/// Those of the stream, which is not flushed.
 ///
 /// # Cancel safety
 ///
 /// None: what has been sent is no snapshot, and the connection of no more use.
-pub(crate) async fn send_snapshot<S, Sent, E>(
+pub(crate) async fn send_snapshot(
     source: &mut dyn SnapshotSource,
-    mut send: S,
-) -> Result<Zxid, E>
-where
-    S: FnMut(Bytes) -> Sent,
-    Sent: Future<Output = Result<(), E>>,
-{
+    stream: &mut (impl AsyncWrite + Unpin),
+) -> io::Result<Zxid> {
     let mut walk = SnapshotWalk::begin(source);
     while let Some(chunk) = walk.next_chunk(source) {
-        send(chunk).await?;
+        stream.write_all(&chunk).await?;
     }
     let mut signature = BytesMut::new();
     SNAP_SIGNATURE.encode(&mut signature);
-    send(signature.freeze()).await?;
+    stream.write_all(&signature).await?;
     Ok(walk.zxid())
 }
 

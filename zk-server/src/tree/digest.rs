@@ -58,6 +58,11 @@ const STAT_LEN: usize = 6 * 8 + 3 * 4;
 pub(crate) struct TreeDigest(pub(crate) i64);
 
 impl TreeDigest {
+    /// The number that Apache shows in hexadecimal.
+    pub(crate) const fn to_u64(self) -> u64 {
+        self.0 as u64
+    }
+
     /// A znode is there from now on, as it is.
     pub(crate) fn add(&mut self, path: &str, content: ContentDigest, stat: &StatPersisted) {
         if !is_excluded(path) {

@@ -6,7 +6,7 @@ use crate::quorum::ServerId;
 
 /// What a peer is doing, `ServerState`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PeerState {
+pub enum PeerState {
     /// In an election.
     Looking,
     /// Follows the leader it has elected.

@@ -57,6 +57,7 @@ pub(crate) use learner::{
     TruncateOutcome,
 };
 pub(crate) use learner_handler::LearnerId;
+pub(crate) use outstanding::MAX_OUTSTANDING;
 
 use std::time::Duration;
 

@@ -1,8 +1,5 @@
 //! Snapshots that are sent to a learner.
 
-use std::convert::Infallible;
-use std::sync::{Mutex, PoisonError};
-
 use bytes::Bytes;
 use proptest::prelude::*;
 use zk_env::OpenMode;
@@ -15,15 +12,10 @@ const LIMIT: usize = 1 << 20;
 
 /// What goes over the wire, and the zxid that was returned.
 fn sent(source: &mut dyn SnapshotSource) -> (Bytes, Zxid) {
-    let wire = Mutex::new(BytesMut::new());
-    let send = |chunk: Bytes| {
-        let mut wire = wire.lock().unwrap_or_else(PoisonError::into_inner);
-        wire.extend_from_slice(&chunk);
-        std::future::ready(Ok::<_, Infallible>(()))
-    };
+    let mut wire = Vec::new();
     let runtime = runtime(1).expect("a runtime");
-    let Ok(zxid) = runtime.block_on(send_snapshot(source, send));
-    (wire.into_inner().unwrap_or_default().freeze(), zxid)
+    let zxid = runtime.block_on(send_snapshot(source, &mut wire));
+    (wire.into(), zxid.expect("memory takes it"))
 }
 
 fn reader(zxid: Zxid) -> WireSnapshotReader {

@@ -159,7 +159,7 @@ impl Tasks {
 }
 
 impl ElectionPort {
-    /// Listens, and answers from here on.
+    /// Listens, and answers from here on, until it is dropped or `stopped`.
     ///
     /// # Errors
     ///
@@ -167,11 +167,12 @@ impl ElectionPort {
     pub(crate) async fn start(
         env: Arc<dyn Env>,
         options: ElectionPortOptions,
+        stopped: &CancellationToken,
     ) -> Result<Self, ServerError> {
         let listeners = listen::bind_all(&*env, &options).await?;
         let tasks = Tasks {
             env,
-            stopped: CancellationToken::new(),
+            stopped: stopped.child_token(),
             tracker: TaskTracker::new(),
         };
         let (commands, asked) = mpsc::channel(MAX_COMMANDS);

@@ -45,7 +45,9 @@ fn loopback(count: usize) -> (QuorumVerifier, Vec<u16>) {
 
 async fn start(env: Arc<dyn Env>, config: &QuorumVerifier, id: i64) -> ElectionPort {
     let options = ElectionPortOptions::new(ServerId(id), config.clone());
-    ElectionPort::start(env, options).await.unwrap()
+    ElectionPort::start(env, options, &CancellationToken::new())
+        .await
+        .unwrap()
 }
 
 #[expect(
@@ -115,7 +117,9 @@ async fn peers_of_a_configuration_elect() {
             .unwrap()
             .finish(Some(myid), None);
         let options = ElectionPortOptions::from_config(&config.unwrap().unwrap());
-        let port = ElectionPort::start(env.clone(), options).await.unwrap();
+        let port = ElectionPort::start(env.clone(), options, &CancellationToken::new())
+            .await
+            .unwrap();
         let decision = look(&port, 0).await;
         elected.push((decision.leader.0, decision.role));
         running.push(port);
@@ -139,7 +143,9 @@ async fn an_observer_finds_the_leader() {
     assert_eq!(look(&voter, 0).await.role, PeerState::Leading);
     let mut options = ElectionPortOptions::new(ServerId(2), config);
     options.election.learner_type = LearnerType::Observer;
-    let observer = ElectionPort::start(env, options).await.unwrap();
+    let observer = ElectionPort::start(env, options, &CancellationToken::new())
+        .await
+        .unwrap();
     let decision = look(&observer, 0).await;
     assert_eq!(
         (decision.leader, decision.role),
@@ -298,7 +304,9 @@ async fn a_port_that_is_taken_is_an_error() {
     let config = QuorumVerifier::parse(&format!("server.1=127.0.0.1:1:{port}")).unwrap();
     let mut options = ElectionPortOptions::new(ServerId(1), config);
     options.bind_tries = 1;
-    let error = ElectionPort::start(env, options).await.unwrap_err();
+    let error = ElectionPort::start(env, options, &CancellationToken::new())
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("cannot listen"), "{error}");
 }
 

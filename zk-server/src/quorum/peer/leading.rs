@@ -1,0 +1,458 @@
+//! Leading: the quorum port, and everything a [`Leader`] asks for.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::ReadHalf;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use zk_env::{BoxStream, Env, Listener, accept, sleep_until};
+use zk_proto::Zxid;
+
+use super::disk::{DiskDone, DiskOp};
+use super::link::{Event, Outbound, outbound, read_more};
+use super::{Peer, RoleEnd, wait_for_notice};
+use crate::net::storage::unless;
+use crate::net::{Shell, Spawner};
+use crate::quorum::packet::{PacketDecoder, PacketType, QuorumPacket};
+use crate::quorum::zab::{Leader, LeaderConfig, LeaderOptions, LeaderOutput, MAX_OUTSTANDING};
+use crate::quorum::{HostPort, LearnerId};
+use crate::txn::encode_txn;
+
+/// Packets of all learners that may wait to be looked at.
+const MAX_EVENTS: usize = 1024;
+/// Events looked at before other tasks get their turn.
+const EVENTS_PER_TURN: usize = 256;
+/// Transactions taken from the machine at a time.
+const TXNS_PER_TURN: usize = 1024;
+/// The pause after an accept that failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// One learner's connection.
+struct Link {
+    outbound: Outbound,
+    closed: CancellationToken,
+    /// NEWLEADER waits here while a snapshot is being written, so that whatever the
+    /// snapshot may hold a part of comes before it (ZOOKEEPER-3104).
+    is_sending_snapshot: bool,
+    new_leader: Option<QuorumPacket>,
+}
+
+/// A peer that leads.
+pub(super) struct Leading<'p> {
+    peer: &'p mut Peer,
+    leader: Leader,
+    links: BTreeMap<LearnerId, Link>,
+    events: mpsc::Receiver<Event>,
+    report: mpsc::Sender<Event>,
+    tasks: RoleTasks,
+    /// The last of the transactions to be committed in the machine, which happens for many
+    /// at once.
+    to_commit: Option<Zxid>,
+    /// As many proposals are undecided as may be; the machine has more.
+    is_full: bool,
+    end: Option<RoleEnd>,
+}
+
+/// Starts tasks that end with the role.
+#[derive(Clone)]
+pub(super) struct RoleTasks {
+    pub(super) spawner: Spawner,
+    pub(super) ended: CancellationToken,
+}
+
+impl RoleTasks {
+    pub(super) fn spawn(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let task = unless(self.ended.clone(), task);
+        self.spawner.spawn(name, Box::pin(task));
+    }
+}
+
+impl<'p> Leading<'p> {
+    /// Opens the quorum port.
+    ///
+    /// # Errors
+    ///
+    /// It could not be had.
+    pub(super) async fn begin(peer: &'p mut Peer, tasks: RoleTasks) -> io::Result<Self> {
+        let (report, events) = mpsc::channel(MAX_EVENTS);
+        for addr in peer.quorum_listen() {
+            let listener = listen(&*peer.shell.env, &addr).await?;
+            let accepting = accept_all(listener, Arc::clone(&peer.shell), report.clone());
+            tasks.spawn("zk-server quorum accept", accepting);
+        }
+        let options = LeaderOptions {
+            probe: peer.shell.env.probe(),
+            ..LeaderOptions::new(peer.config.id, peer.timing)
+        };
+        let config = LeaderConfig {
+            committed: peer.config.verifier.clone(),
+            last_seen: None,
+        };
+        let now = peer.shell.env.now();
+        let committed = peer.committed_to(peer.history.last_zxid);
+        let leader = Leader::new(options, config, peer.history, committed, now);
+        Ok(Self {
+            peer,
+            leader,
+            links: BTreeMap::new(),
+            events,
+            report,
+            tasks,
+            to_commit: None,
+            is_full: false,
+            end: None,
+        })
+    }
+
+    /// Leads until something ends it.
+    pub(super) async fn run(mut self) -> RoleEnd {
+        let shell = Arc::clone(&self.peer.shell);
+        let mut timer = shell.env.timer();
+        loop {
+            self.carry_out();
+            if std::mem::take(&mut self.is_full) {
+                self.propose_all();
+            }
+            if let Some(end) = self.end.take() {
+                return end;
+            }
+            let deadline = self.leader.poll_timeout().unwrap_or(zk_env::Mono::MAX);
+            self.peer.tell_voters().await;
+            tokio::select! {
+                biased;
+                () = self.peer.stopped.cancelled() => return RoleEnd::Stopped,
+                done = self.peer.disk.done() => match done {
+                    Some(done) => self.handle_done(done),
+                    None => return RoleEnd::Stopped,
+                },
+                event = self.events.recv() => self.handle_events(event),
+                () = shell.appended.notified() => self.propose_all(),
+                notice = wait_for_notice(&mut self.peer.election) => self.peer.handle_notice(notice),
+                () = sleep_until(&mut *timer, deadline) => {
+                    self.leader.handle_timeout(shell.env.now());
+                }
+            }
+            shell.resumed().await;
+        }
+    }
+
+    fn handle_done(&mut self, done: DiskDone) {
+        let now = self.peer.shell.env.now();
+        match done {
+            DiskDone::Appended(zxid) => self.leader.handle_appended(zxid),
+            DiskDone::EpochPersisted(file) => self.leader.handle_epoch_persisted(file, now),
+            DiskDone::LogRead { learner, log } => self.leader.handle_log_read(learner, log, now),
+            // Of a role before this one, which has looked at them.
+            DiskDone::Truncated(_) | DiskDone::Installed(_) => {}
+        }
+    }
+
+    fn handle_events(&mut self, first: Option<Event>) {
+        let mut next = first;
+        for _ in 0..EVENTS_PER_TURN {
+            let Some(event) = next else {
+                return;
+            };
+            self.handle_event(event);
+            self.carry_out();
+            next = self.events.try_recv().ok();
+        }
+        if let Some(event) = next {
+            self.handle_event(event);
+        }
+    }
+
+    fn handle_event(&mut self, event: Event) {
+        let now = self.peer.shell.env.now();
+        match event {
+            Event::Connected(stream, addr) => self.connected(stream, addr),
+            Event::Packet(learner, packet) => self.leader.handle_packet(learner, packet, now),
+            Event::SnapshotSent(learner) => {
+                if let Some(link) = self.links.get_mut(&learner) {
+                    link.is_sending_snapshot = false;
+                    if let Some(packet) = link.new_leader.take() {
+                        self.send(learner, packet);
+                    }
+                }
+            }
+            Event::Lost(learner) => {
+                self.links.remove(&learner);
+                self.leader.handle_learner_lost(learner);
+            }
+        }
+    }
+
+    fn connected(&mut self, stream: BoxStream, addr: SocketAddr) {
+        let learner = self.peer.next_learner_id();
+        tracing::info!(%addr, ?learner, "a learner has connected");
+        let (reader, writer) = tokio::io::split(stream);
+        let (outbound, writer) = outbound(&self.peer.shell, writer);
+        let closed = self.tasks.ended.child_token();
+        let report = self.report.clone();
+        let lost = self.report.clone();
+        let write = async move {
+            if let Err(error) = writer.run(Some((report, learner))).await {
+                tracing::info!(?learner, %error, "cannot write to a learner");
+            }
+            let _ = lost.send(Event::Lost(learner)).await;
+        };
+        self.tasks
+            .spawn("zk-server learner out", unless(closed.clone(), write));
+        let read = read_packets(reader, learner, self.report.clone());
+        self.tasks
+            .spawn("zk-server learner in", unless(closed.clone(), read));
+        self.links.insert(
+            learner,
+            Link {
+                outbound,
+                closed,
+                is_sending_snapshot: false,
+                new_leader: None,
+            },
+        );
+        self.leader
+            .handle_learner_connected(learner, self.peer.shell.env.now());
+    }
+
+    /// Does what the leader asks for, in order.
+    fn carry_out(&mut self) {
+        while let Some(output) = self.leader.poll_output() {
+            self.carry_out_one(output);
+        }
+        self.commit();
+    }
+
+    fn carry_out_one(&mut self, output: LeaderOutput) {
+        match output {
+            LeaderOutput::Send { to, packet } => self.send(to, packet),
+            LeaderOutput::SendSnapshot { to, zxid } => {
+                self.commit();
+                if let Some(link) = self.links.get_mut(&to) {
+                    link.is_sending_snapshot = true;
+                    link.outbound.send_snapshot(zxid);
+                }
+            }
+            LeaderOutput::ReadLog {
+                learner,
+                from,
+                through,
+            } => self.peer.disk.ask(DiskOp::ReadLog {
+                learner,
+                from,
+                through,
+            }),
+            LeaderOutput::Close { learner, loss } => {
+                tracing::info!(?learner, %loss, "a learner is dropped");
+                self.close(learner);
+            }
+            LeaderOutput::PersistEpoch { file, epoch } => self.peer.persist_epoch(file, epoch),
+            LeaderOutput::Append(proposal) => self.peer.append(proposal, None),
+            LeaderOutput::Commit(proposal) => {
+                self.to_commit = Some(proposal.zxid);
+                self.peer.committed(proposal);
+            }
+            LeaderOutput::Established { epoch } => self.established(epoch),
+            LeaderOutput::Request { from, request } => {
+                self.commit();
+                let stage = "preparing a request of a learner's";
+                self.peer.shell.act(stage, |zks, now, wall| {
+                    zks.handle_forwarded(from, &request, now, wall);
+                });
+            }
+            LeaderOutput::Touched { sessions, .. } => {
+                self.peer
+                    .shell
+                    .act("prolonging sessions of learners", |zks, now, _| {
+                        zks.handle_touched(&sessions, now);
+                    });
+            }
+            LeaderOutput::Revalidate { from, session } => {
+                self.commit();
+                let stage = "revalidating a session";
+                let is_valid = self.peer.shell.act(stage, |zks, now, _| {
+                    zks.handle_revalidate(from, session.session, now)
+                });
+                self.leader
+                    .revalidated(from, session.session, is_valid.unwrap_or(false));
+            }
+            LeaderOutput::ShutDown(reason) => self.end = Some(RoleEnd::Led(reason)),
+        }
+    }
+
+    fn send(&mut self, to: LearnerId, packet: QuorumPacket) {
+        let Some(link) = self.links.get_mut(&to) else {
+            return;
+        };
+        if link.is_sending_snapshot && packet.packet_type == PacketType::NewLeader {
+            link.new_leader = Some(packet);
+        } else if !link.outbound.send(packet) {
+            tracing::warn!(learner = ?to, "a learner does not keep up, closing its connection");
+            self.close(to);
+            self.leader.handle_learner_lost(to);
+        }
+    }
+
+    fn close(&mut self, learner: LearnerId) {
+        if let Some(link) = self.links.remove(&learner) {
+            link.closed.cancel();
+        }
+    }
+
+    /// Commits in the machine what is decided, all at once.
+    fn commit(&mut self) {
+        if let Some(zxid) = self.to_commit.take() {
+            self.peer
+                .shell
+                .act("committing", |zks, _, _| zks.handle_committed(zxid));
+        }
+    }
+
+    fn established(&mut self, epoch: i64) {
+        let first = Zxid(epoch << 32);
+        self.peer
+            .shell
+            .act("beginning to lead", |zks, now, _| zks.lead(first, now));
+        self.peer.established(epoch);
+    }
+
+    /// Proposes what the machine has prepared.
+    fn propose_all(&mut self) {
+        if !self.leader.is_established() {
+            return;
+        }
+        let shell = Arc::clone(&self.peer.shell);
+        loop {
+            let room = MAX_OUTSTANDING - self.leader.outstanding();
+            self.is_full = room == 0;
+            if self.is_full {
+                return;
+            }
+            let mut payloads = Vec::new();
+            shell.take_txns(|txn| {
+                let mut payload = BytesMut::new();
+                encode_txn(txn, &mut payload);
+                payloads.push((txn.header.zxid, payload.freeze()));
+                payloads.len() < room.min(TXNS_PER_TURN)
+            });
+            if payloads.is_empty() {
+                return;
+            }
+            for (zxid, payload) in payloads {
+                if !self.propose(zxid, payload) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Prep counts zxids as the leader does; if they should ever differ, going on would
+    /// mix transactions up.
+    fn propose(&mut self, prepared: Zxid, payload: Bytes) -> bool {
+        let now = self.peer.shell.env.now();
+        let proposed = self.leader.propose(|_| payload, now);
+        match proposed {
+            Ok(zxid) if zxid == prepared => {
+                self.carry_out();
+                true
+            }
+            Ok(zxid) => {
+                tracing::error!(%zxid, %prepared, "a transaction got another zxid than it was made for");
+                self.end = Some(RoleEnd::Broken);
+                false
+            }
+            Err(error) => {
+                // The role is over; whoever asked will hear that from the connection.
+                tracing::warn!(%error, "a transaction cannot be proposed");
+                false
+            }
+        }
+    }
+}
+
+/// For the log.
+impl std::fmt::Display for RoleEnd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stopped => f.write_str("the server stops"),
+            Self::Led(reason) => reason.fmt(f),
+            Self::Learned(reason) => reason.fmt(f),
+            Self::NoPort => f.write_str("the quorum port cannot be had"),
+            Self::Unreachable => f.write_str("the leader cannot be reached"),
+            Self::Broken => f.write_str("a bug of this server's"),
+        }
+    }
+}
+
+async fn listen(env: &dyn Env, addr: &HostPort) -> io::Result<Box<dyn Listener>> {
+    let found = env.resolve(&addr.host, addr.port).await?;
+    let first = found.first().copied();
+    let first = first.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such host"))?;
+    env.bind(first).await
+}
+
+async fn accept_all(
+    mut listener: Box<dyn Listener>,
+    shell: Arc<Shell>,
+    report: mpsc::Sender<Event>,
+) {
+    let mut timer = shell.env.timer();
+    loop {
+        match accept(&mut *listener).await {
+            Ok((stream, addr)) => {
+                if report.send(Event::Connected(stream, addr)).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a learner");
+                sleep_until(&mut *timer, shell.env.now() + ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Reads until the connection ends, and says so.
+async fn read_packets(
+    mut reader: ReadHalf<BoxStream>,
+    learner: LearnerId,
+    report: mpsc::Sender<Event>,
+) {
+    if let Err(error) = try_read_packets(&mut reader, learner, &report).await {
+        tracing::info!(?learner, %error, "cannot read from a learner");
+    }
+    let _ = report.send(Event::Lost(learner)).await;
+}
+
+async fn try_read_packets(
+    reader: &mut ReadHalf<BoxStream>,
+    learner: LearnerId,
+    report: &mpsc::Sender<Event>,
+) -> io::Result<()> {
+    let decoder = PacketDecoder::default();
+    let mut input = BytesMut::new();
+    loop {
+        let decoded = decoder.decode(&mut input);
+        match decoded.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))? {
+            Some(packet) => {
+                let sent = report.send(Event::Packet(learner, packet)).await;
+                if sent.is_err() {
+                    return Ok(());
+                }
+            }
+            None => {
+                if !read_more(reader, &mut input).await? {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! Following and observing: the connection to the leader, and everything a [`Learner`]
+//! asks for.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::ReadHalf;
+use zk_env::{BoxStream, Env, Mono, sleep_until};
+use zk_proto::Zxid;
+
+use super::disk::{DiskDone, DiskOp};
+use super::leading::RoleTasks;
+use super::link::{Outbound, outbound, read_more};
+use super::{Peer, RoleEnd, wait_for_notice};
+use crate::net::Shell;
+use crate::quorum::packet::{PacketDecoder, PacketType, QuorumPacket};
+use crate::quorum::zab::{
+    Learner, LearnerOptions, LearnerOutput, LearnerShutdown, SnapshotOutcome, TruncateOutcome,
+};
+use crate::quorum::{HostPort, LearnerType, ServerId};
+use crate::storage::WireSnapshotReader;
+use crate::txn::{Txn, decode_txn};
+use crate::zookeeper_server::Upstream;
+
+/// Between two dials, doubled from the first to the last: the leader may not be listening
+/// yet, since it counts its votes at the same time as we do.
+const FIRST_DIAL_PAUSE: Duration = Duration::from_millis(1);
+const LAST_DIAL_PAUSE: Duration = Duration::from_millis(50);
+/// How long a leader may refuse. One that is alive listens by then: it counts its votes for
+/// 200 ms longer than we do, at most. Then it is asked for again, lest a vote that was
+/// overtaken by its leader's end cost all of `initLimit`.
+const REFUSAL_LIMIT: Duration = Duration::from_secs(1);
+
+/// A peer that learns from a leader.
+pub(super) struct Learning<'p> {
+    peer: &'p mut Peer,
+    learner: Learner,
+    reader: ReadHalf<BoxStream>,
+    outbound: Outbound,
+    input: BytesMut,
+    /// A snapshot that is being read from the connection.
+    snapshot: Option<(Zxid, WireSnapshotReader)>,
+    /// Transactions to be applied, which happens to many at once.
+    to_commit: Vec<Txn>,
+    end: Option<RoleEnd>,
+}
+
+impl<'p> Learning<'p> {
+    /// Connects to the leader, for which there is all of `initLimit`.
+    pub(super) async fn begin(
+        peer: &'p mut Peer,
+        leader: ServerId,
+        learner_type: LearnerType,
+        tasks: &RoleTasks,
+    ) -> Result<Self, RoleEnd> {
+        let stream = connect(peer, leader).await?;
+        let (reader, writer) = tokio::io::split(stream);
+        let (outbound, writer) = outbound(&peer.shell, writer);
+        tasks.spawn("zk-server quorum out", async move {
+            if let Err(error) = writer.run(None).await {
+                // The reading half notices as well.
+                tracing::info!(%error, "cannot write to the leader");
+            }
+        });
+        let now = peer.shell.env.now();
+        let options = LearnerOptions {
+            config_version: peer.config.verifier.version(),
+            wants_snapshot: std::mem::take(&mut peer.wants_snapshot),
+            probe: peer.shell.env.probe(),
+            ..LearnerOptions::new(peer.config.id, learner_type, peer.timing)
+        };
+        let mut learner = Learner::new(options, peer.history, now);
+        learner.handle_connected(now);
+        Ok(Self {
+            peer,
+            learner,
+            reader,
+            outbound,
+            input: BytesMut::new(),
+            snapshot: None,
+            to_commit: Vec::new(),
+            end: None,
+        })
+    }
+
+    /// Learns until something ends it.
+    pub(super) async fn run(mut self) -> RoleEnd {
+        let shell = Arc::clone(&self.peer.shell);
+        let mut timer = shell.env.timer();
+        loop {
+            self.carry_out();
+            self.handle_input();
+            if let Some(end) = self.end.take() {
+                return end;
+            }
+            let wants_input = self.snapshot.is_some() || self.learner.wants_packets();
+            let deadline = self.deadline();
+            self.peer.tell_voters().await;
+            tokio::select! {
+                biased;
+                () = self.peer.stopped.cancelled() => return RoleEnd::Stopped,
+                done = self.peer.disk.done() => match done {
+                    Some(done) => self.handle_done(done),
+                    None => return RoleEnd::Stopped,
+                },
+                () = shell.appended.notified() => self.forward_all(),
+                read = read_more(&mut self.reader, &mut self.input), if wants_input => {
+                    self.handle_read(read);
+                }
+                notice = wait_for_notice(&mut self.peer.election) => self.peer.handle_notice(notice),
+                () = sleep_until(&mut *timer, deadline) => self.handle_timeout(),
+            }
+            shell.resumed().await;
+        }
+    }
+
+    fn deadline(&self) -> Mono {
+        self.learner.poll_timeout().unwrap_or(Mono::MAX)
+    }
+
+    fn handle_timeout(&mut self) {
+        self.learner.handle_timeout(self.peer.shell.env.now());
+    }
+
+    fn handle_read(&mut self, read: io::Result<bool>) {
+        match read {
+            Ok(true) => {}
+            Ok(false) => self.disconnected(),
+            Err(error) => {
+                tracing::info!(%error, "cannot read from the leader");
+                self.disconnected();
+            }
+        }
+    }
+
+    fn disconnected(&mut self) {
+        if self.snapshot.take().is_some() {
+            self.snapshot_unusable();
+        }
+        self.learner.handle_disconnected();
+    }
+
+    fn snapshot_unusable(&mut self) {
+        let now = self.peer.shell.env.now();
+        self.learner
+            .handle_snapshot_installed(SnapshotOutcome::Unusable, now);
+    }
+
+    /// Looks at what has been read, as far as it is wanted now.
+    fn handle_input(&mut self) {
+        let decoder = PacketDecoder::default();
+        while self.end.is_none() {
+            if self.snapshot.is_some() {
+                if !self.read_snapshot() {
+                    return;
+                }
+                continue;
+            }
+            if !self.learner.wants_packets() {
+                return;
+            }
+            match decoder.decode(&mut self.input) {
+                Ok(Some(packet)) => self.handle_packet(packet),
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "the leader has sent what is no packet");
+                    self.learner.handle_disconnected();
+                }
+            }
+            self.carry_out();
+        }
+    }
+
+    fn handle_packet(&mut self, packet: QuorumPacket) {
+        let now = self.peer.shell.env.now();
+        if packet.packet_type == PacketType::Ping {
+            let touched = self
+                .peer
+                .shell
+                .act("telling which sessions live", |zks, _, _| {
+                    zks.take_touched().collect::<Vec<_>>()
+                });
+            for (session, timeout_ms) in touched.into_iter().flatten() {
+                self.learner.touch(session, timeout_ms);
+            }
+        }
+        self.learner.handle_packet(packet, now);
+    }
+
+    /// Goes on with a snapshot. False when more bytes are needed.
+    fn read_snapshot(&mut self) -> bool {
+        let Some((zxid, reader)) = &mut self.snapshot else {
+            return true;
+        };
+        match reader.feed(&mut self.input) {
+            Ok(None) => return false,
+            Ok(Some(read)) => {
+                let op = DiskOp::Install {
+                    zxid: *zxid,
+                    tree: Box::new(read.tree),
+                    sessions: read.sessions,
+                };
+                self.peer.disk.ask(op);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the leader's snapshot cannot be read");
+                self.snapshot_unusable();
+            }
+        }
+        self.snapshot = None;
+        true
+    }
+
+    fn handle_done(&mut self, done: DiskDone) {
+        let now = self.peer.shell.env.now();
+        match done {
+            DiskDone::Appended(zxid) => self.learner.handle_appended(zxid, now),
+            DiskDone::EpochPersisted(file) => self.learner.handle_epoch_persisted(file, now),
+            DiskDone::Truncated(Some(recovered)) => {
+                self.peer.replace(*recovered);
+                self.learner
+                    .handle_truncated(TruncateOutcome::Truncated, now);
+            }
+            DiskDone::Truncated(None) => {
+                self.learner
+                    .handle_truncated(TruncateOutcome::NoSuchTransaction, now);
+            }
+            DiskDone::Installed(recovered) => {
+                self.peer.replace(*recovered);
+                self.learner
+                    .handle_snapshot_installed(SnapshotOutcome::Installed, now);
+            }
+            // For a learner of a role before this one.
+            DiskDone::LogRead { .. } => {}
+        }
+    }
+
+    /// Does what the learner asks for, in order.
+    fn carry_out(&mut self) {
+        while let Some(output) = self.learner.poll_output() {
+            self.carry_out_one(output);
+        }
+        self.commit();
+    }
+
+    fn carry_out_one(&mut self, output: LearnerOutput) {
+        match output {
+            LearnerOutput::Send(packet) => {
+                if !self.outbound.send(packet) {
+                    self.learner.handle_disconnected();
+                }
+            }
+            LearnerOutput::PersistEpoch { file, epoch } => self.peer.persist_epoch(file, epoch),
+            LearnerOutput::Truncate { zxid } => self.peer.disk.ask(DiskOp::Truncate(zxid)),
+            LearnerOutput::InstallSnapshot { zxid } => {
+                let limit = PacketDecoder::DEFAULT_LIMIT;
+                let reader = WireSnapshotReader::new(zxid, self.peer.hashing, limit);
+                self.snapshot = Some((zxid, reader));
+            }
+            LearnerOutput::Append(proposal) => match decode_txn(&proposal.payload) {
+                Ok(txn) => self.peer.append(proposal, Some(txn)),
+                Err(error) => {
+                    tracing::error!(zxid = %proposal.zxid, %error, "the leader's transaction cannot be read");
+                    self.end = Some(RoleEnd::Broken);
+                }
+            },
+            LearnerOutput::Commit(proposal) => match self.peer.committed(proposal) {
+                Some(txn) => self.to_commit.push(txn),
+                None => self.end = Some(RoleEnd::Broken),
+            },
+            LearnerOutput::Activate { leader } => {
+                tracing::warn!(%leader, "reconfigurations are not carried out yet");
+            }
+            LearnerOutput::NewConfig(text) => tracing::debug!(text, "the leader's configuration"),
+            LearnerOutput::Established { epoch } => self.established(epoch),
+            LearnerOutput::Synced => {
+                self.commit();
+                self.peer
+                    .shell
+                    .act("answering a sync", |zks, _, _| zks.handle_synced());
+            }
+            LearnerOutput::Revalidated(answer) => {
+                self.commit();
+                self.peer.shell.act("renewing a session", |zks, now, _| {
+                    zks.handle_revalidated(answer.session, answer.is_valid, now);
+                });
+            }
+            LearnerOutput::ShutDown(reason) => {
+                if let LearnerShutdown::CannotTruncate(_) = reason {
+                    self.peer.wants_snapshot = true;
+                }
+                self.end.get_or_insert(RoleEnd::Learned(reason));
+            }
+        }
+    }
+
+    fn commit(&mut self) {
+        if self.to_commit.is_empty() {
+            return;
+        }
+        let txns = std::mem::take(&mut self.to_commit);
+        self.peer
+            .shell
+            .act("committing what the leader says", |zks, now, _| {
+                for txn in txns {
+                    zks.handle_learned(txn, now);
+                }
+            });
+    }
+
+    fn established(&mut self, epoch: i64) {
+        self.commit();
+        let first = Zxid(epoch << 32);
+        self.peer
+            .shell
+            .act("beginning to follow", |zks, _, _| zks.learn(first));
+        self.peer.established(epoch);
+    }
+
+    /// Hands on what clients want of the leader.
+    fn forward_all(&mut self) {
+        let upstream = self
+            .peer
+            .shell
+            .act("handing requests to the leader", |zks, _, _| {
+                std::iter::from_fn(|| zks.poll_upstream()).collect::<Vec<_>>()
+            });
+        for next in upstream.into_iter().flatten() {
+            match next {
+                Upstream::Request(request) => self.learner.forward(request),
+                Upstream::Revalidate {
+                    session,
+                    timeout_ms,
+                } => self.learner.revalidate(session, timeout_ms),
+            }
+            self.carry_out();
+        }
+    }
+}
+
+/// Dials until it works; the budget is that of the learner for the whole beginning.
+async fn connect(peer: &mut Peer, leader: ServerId) -> Result<BoxStream, RoleEnd> {
+    let shell = Arc::clone(&peer.shell);
+    let addrs = peer.quorum_addrs(leader);
+    let deadline = shell.env.now() + peer.connect_time();
+    let stopped = peer.stopped.clone();
+    let mut timer = shell.env.timer();
+    let dialed = tokio::select! {
+        biased;
+        () = stopped.cancelled() => return Err(RoleEnd::Stopped),
+        dialed = dial(&shell, &addrs) => dialed,
+        () = sleep_until(&mut *timer, deadline) => return Err(RoleEnd::Unreachable),
+    };
+    dialed.ok_or(RoleEnd::Unreachable)
+}
+
+/// Nothing if the leader has refused for long.
+async fn dial(shell: &Shell, addrs: &[HostPort]) -> Option<BoxStream> {
+    let mut timer = shell.env.timer();
+    let mut pause = FIRST_DIAL_PAUSE;
+    let patience = shell.env.now() + REFUSAL_LIMIT;
+    loop {
+        let mut is_refused = true;
+        for addr in addrs {
+            match dial_one(&*shell.env, addr).await {
+                Ok(stream) => return Some(stream),
+                Err(error) => {
+                    tracing::debug!(%addr, %error, "cannot dial the leader");
+                    is_refused &= error.kind() == io::ErrorKind::ConnectionRefused;
+                }
+            }
+        }
+        if is_refused && shell.env.now() > patience {
+            return None;
+        }
+        sleep_until(&mut *timer, shell.env.now() + pause).await;
+        pause = LAST_DIAL_PAUSE.min(pause * 2);
+    }
+}
+
+/// A name is looked up with every dial.
+async fn dial_one(env: &dyn Env, addr: &HostPort) -> io::Result<BoxStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "no such host");
+    for addr in env.resolve(&addr.host, addr.port).await? {
+        match env.connect(addr).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
