@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio_util::sync::CancellationToken;
 use zk_env::{
     Boot, BoxFuture, BoxStream, Disk, Env, EnvRng, Listener, Mono, TaskHandle, Timer, TokioEnv,
 };
