@@ -9,7 +9,9 @@ use zk_env::{Disk, OpenMode};
 use zk_proto::Zxid;
 
 use super::error::StorageError;
-use super::names::{Compression, VERSION_DIR, log_zxid, snapshot_zxid};
+use super::names::{
+    Compression, VERSION_DIR, is_unfinished, log_zxid, replacing_zxid, snapshot_zxid,
+};
 
 /// `dataDir` and `dataLogDir`.
 #[derive(Clone, Debug)]
@@ -25,6 +27,12 @@ pub(crate) struct SnapshotFile {
     pub(crate) zxid: Zxid,
     pub(crate) compression: Compression,
     pub(crate) path: PathBuf,
+}
+
+impl SnapshotFile {
+    pub(super) fn is_compressed(&self) -> bool {
+        self.compression != Compression::None
+    }
 }
 
 impl DataDir {
@@ -136,16 +144,31 @@ impl DataDir {
         Ok(logs)
     }
 
+    /// Snapshots that are to replace everything else; there is one at most.
+    pub(super) async fn replacements(&self) -> Result<Vec<(Zxid, PathBuf)>, StorageError> {
+        let dir = self.snap_dir();
+        let names = self.list(&dir).await?;
+        let replacements = names
+            .iter()
+            .filter_map(|name| Some((replacing_zxid(name)?, dir.join(name))));
+        Ok(replacements.collect())
+    }
+
     /// Snapshots that were never finished.
     pub(crate) async fn remove_unfinished(&self) -> Result<(), StorageError> {
         let dir = self.snap_dir();
         for name in self.list(&dir).await? {
-            let text = name.to_string_lossy();
-            if text.starts_with("snapshot.") && text.ends_with(".tmp") {
+            if is_unfinished(&name) {
                 self.remove(&dir.join(&name)).await?;
             }
         }
         Ok(())
+    }
+
+    /// Durable once the directory of `to` has been synced.
+    pub(super) async fn rename(&self, from: &Path, to: &Path) -> Result<(), StorageError> {
+        let renamed = self.disk.rename(from, to).await;
+        renamed.map_err(StorageError::disk("rename", from))
     }
 
     pub(crate) async fn remove(&self, path: &Path) -> Result<(), StorageError> {
@@ -198,8 +221,7 @@ impl DataDir {
         };
         let written = written.await;
         written.map_err(StorageError::disk("write", &temporary))?;
-        let renamed = self.disk.rename(&temporary, &path).await;
-        renamed.map_err(StorageError::disk("rename", &temporary))?;
+        self.rename(&temporary, &path).await?;
         self.sync_dir(dir).await
     }
 }

@@ -10,6 +10,7 @@ mod compression;
 mod data_dir;
 mod epochs;
 mod error;
+mod install;
 mod log_file;
 mod names;
 mod purge;
@@ -28,6 +29,8 @@ mod tests;
 
 pub(crate) use data_dir::DataDir;
 pub use error::StorageError;
+#[allow(unused_imports, reason = "a learner will install a snapshot")]
+pub(crate) use install::install_snapshot;
 pub(crate) use purge::purge;
 pub(crate) use recovery::{Recovered, Recovery, recover};
 pub(crate) use snapshot_file::write_snapshot;

@@ -25,6 +25,25 @@ pub(crate) fn snapshot_name(zxid: Zxid) -> String {
     format!("snapshot.{:x}", zxid.0)
 }
 
+/// `replacing.1f`, a snapshot that takes the place of everything else.
+pub(crate) fn replacing_name(zxid: Zxid) -> String {
+    format!("{REPLACING}{:x}", zxid.0)
+}
+
+/// The zxid of a snapshot that takes the place of everything else.
+pub(crate) fn replacing_zxid(name: &OsStr) -> Option<Zxid> {
+    parse(name.to_str()?.strip_prefix(REPLACING)?)
+}
+
+/// Whether it is a snapshot that was never finished.
+pub(crate) fn is_unfinished(name: &OsStr) -> bool {
+    let text = name.to_string_lossy();
+    let is_ours = text.starts_with("snapshot.") || text.starts_with(REPLACING);
+    is_ours && text.ends_with(".tmp")
+}
+
+const REPLACING: &str = "replacing.";
+
 /// The zxid of a log's first transaction.
 pub(crate) fn log_zxid(name: &OsStr) -> Option<Zxid> {
     parse(name.to_str()?.strip_prefix("log.")?)
@@ -73,5 +92,15 @@ mod tests {
             Some((Zxid(1), Compression::Snappy))
         );
         assert_eq!(snapshot("snapshot.1.tmp"), None);
+        assert_eq!(replacing_name(Zxid(31)), "replacing.1f");
+        let replacing = |name: &str| replacing_zxid(OsStr::new(name));
+        assert_eq!(replacing("replacing.1f"), Some(Zxid(31)));
+        assert_eq!(replacing("replacing.1f.tmp"), None);
+        for name in ["snapshot.1.tmp", "replacing.1.tmp"] {
+            assert!(is_unfinished(OsStr::new(name)), "{name}");
+        }
+        for name in ["snapshot.1", "replacing.1", "acceptedEpoch.tmp", "log.1"] {
+            assert!(!is_unfinished(OsStr::new(name)), "{name}");
+        }
     }
 }

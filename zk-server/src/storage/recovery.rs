@@ -10,6 +10,7 @@ use zk_proto::{SessionId, Zxid};
 use super::compression::decompress;
 use super::data_dir::{DataDir, SnapshotFile};
 use super::error::StorageError;
+use super::install::finish_replacement;
 use super::log_file::{LogEnd, LogFile, Record};
 use super::snapshot_format::{Snapshot, decode_snapshot};
 use crate::pipeline::apply;
@@ -52,6 +53,7 @@ pub(crate) enum Recovery {
 /// The disk's, and whatever makes it impossible to tell what was acknowledged: a damaged
 /// log, a gap in it, a log without a snapshot, no snapshot that is valid.
 pub(crate) async fn recover(dir: &DataDir, hashing: SeededState) -> Result<Recovery, StorageError> {
+    finish_replacement(dir).await?;
     dir.remove_unfinished().await?;
     let snapshots = dir.snapshots().await?;
     if snapshots.is_empty() {
@@ -101,7 +103,7 @@ async fn load_newest(
 }
 
 /// A snapshot, or what is wrong with it.
-async fn load(
+pub(super) async fn load(
     dir: &DataDir,
     snapshot: &SnapshotFile,
     hashing: SeededState,

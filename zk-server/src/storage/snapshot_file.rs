@@ -33,8 +33,7 @@ pub(crate) async fn write_snapshot(
     let snap_dir = dir.snap_dir();
     let (path, temporary) = (snap_dir.join(&name), snap_dir.join(format!("{name}.tmp")));
     write_unnamed(dir, &temporary, zxid, walk, source).await?;
-    let renamed = dir.disk.rename(&temporary, &path).await;
-    renamed.map_err(StorageError::disk("rename", &temporary))?;
+    dir.rename(&temporary, &path).await?;
     dir.sync_dir(&snap_dir).await?;
     Ok(zxid)
 }

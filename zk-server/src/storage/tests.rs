@@ -3,13 +3,14 @@
 mod crash;
 mod damage;
 mod fuzzy;
+mod install;
 mod wire;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use zk_env::Disk;
+use bytes::{Bytes, BytesMut};
+use zk_env::{Disk, OpenMode};
 use zk_proto::{Acl, SessionId, Xid, Zxid};
 use zk_sim::{Host, Sim, runtime};
 
@@ -232,6 +233,56 @@ fn epochs_are_replaced_in_one_step() {
             assert!(matches!(epoch, Some(7 | 8)), "{epoch:?}");
         });
     }
+}
+
+/// A directory with 40 transactions in four files, and snapshots of 0, 12, 24 and 36.
+async fn written_dir(host: &Host) -> Result<DataDir, StorageError> {
+    let dir = fresh_dir(host).await?;
+    let mut log = log_of(&dir);
+    for zxid in 1..=40 {
+        append(&mut log, zxid);
+        if zxid % 12 == 0 {
+            log.roll().await?;
+            snapshot_of(&dir, &tree_after(zxid)).await?;
+        }
+    }
+    log.flush().await?;
+    Ok(dir)
+}
+
+async fn snapshot_of(dir: &DataDir, tree: &DataTree) -> Result<Zxid, StorageError> {
+    write_snapshot(dir, &mut Still(tree, vec![(SESSION, 6000)])).await
+}
+
+/// Does `work` on a disk whose every call takes a millisecond, and cuts the power after
+/// `calls` of them. Whether it was over by then.
+async fn cut_after<T>(host: &Host, calls: u32, work: impl Future<Output = T>) -> Option<T> {
+    let call = std::time::Duration::from_millis(1);
+    host.set_disk_latency(call, call);
+    let mut timer = host.env().timer();
+    let until = host.env().now() + call * calls;
+    let done = tokio::select! {
+        biased;
+        () = zk_env::sleep_until(&mut *timer, until) => None,
+        done = work => Some(done),
+    };
+    crash(host);
+    host.set_disk_latency(std::time::Duration::ZERO, std::time::Duration::ZERO);
+    done
+}
+
+/// Every file with its contents.
+async fn files(dir: &DataDir) -> Vec<(PathBuf, Bytes)> {
+    let mut files = Vec::new();
+    let names = dir.disk.list(&dir.snap_dir()).await.expect("a list");
+    for name in names {
+        let path = dir.snap_dir().join(name);
+        let file = dir.disk.open(&path, OpenMode::Existing).await;
+        let file = file.expect("listed");
+        let contents = file.read_at(0, usize::MAX).await.expect("readable");
+        files.push((path, contents));
+    }
+    files
 }
 
 /// Polls a future this often, then drops it.

@@ -26,7 +26,7 @@ async fn put(dir: &DataDir, path: &Path, bytes: Bytes) {
 
 /// A directory with one log of these transactions, and where each record begins and the
 /// last one ends.
-async fn written(host: &Host, last: i64) -> (DataDir, std::path::PathBuf, Bytes, Vec<u64>) {
+async fn written(host: &Host, last: i64) -> (DataDir, PathBuf, Bytes, Vec<u64>) {
     let dir = fresh_dir(host).await.expect("a disk that works");
     let mut log = log_of(&dir);
     (1..=last).for_each(|zxid| append(&mut log, zxid));
