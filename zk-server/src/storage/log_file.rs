@@ -274,8 +274,13 @@ impl LogFile {
 
     /// Cuts everything behind the last record, and makes what is left durable.
     pub(crate) async fn cut(&self) -> Result<(), StorageError> {
-        if self.position < self.len {
-            let cut = self.file.truncate(self.position).await;
+        self.cut_at(self.position).await
+    }
+
+    /// Cuts everything from `end` on, and makes what is left durable.
+    pub(crate) async fn cut_at(&self, end: u64) -> Result<(), StorageError> {
+        if end < self.len {
+            let cut = self.file.truncate(end).await;
             cut.map_err(StorageError::disk("truncate", &self.path))?;
         }
         self.sync().await

@@ -28,7 +28,7 @@ pub(crate) struct Recovered {
     pub(crate) sessions: BTreeMap<SessionId, i32>,
     /// The last transaction that is durable.
     pub(crate) last_zxid: Zxid,
-    /// The last transactions, oldest first, at most 500.
+    /// The last transactions up to `last_zxid`, oldest first and without a gap, at most 500.
     pub(crate) committed: VecDeque<(Zxid, Bytes)>,
     /// How many transactions came from the log.
     pub(crate) replayed: u64,
@@ -225,8 +225,13 @@ impl Replay {
     }
 
     fn keep(&mut self, zxid: Zxid, payload: &[u8]) {
-        if self.committed.back().is_some_and(|(last, _)| *last >= zxid) {
+        let last = self.committed.back().map(|(last, _)| *last);
+        if last.is_some_and(|last| zxid <= last) {
             return;
+        }
+        if last.is_some_and(|last| !follows(last, zxid)) {
+            // A snapshot has had what is missing in the log.
+            self.committed.clear();
         }
         if self.committed.len() == COMMITTED_LIMIT {
             self.committed.pop_front();
@@ -289,8 +294,17 @@ impl Replay {
         for session in orphans {
             self.tree.kill_session(session);
         }
+        let last_zxid = self.tree.last_processed();
+        if self
+            .committed
+            .back()
+            .is_some_and(|(zxid, _)| *zxid != last_zxid)
+        {
+            // The log ends before the snapshot does.
+            self.committed.clear();
+        }
         Recovered {
-            last_zxid: self.tree.last_processed(),
+            last_zxid,
             tree: self.tree,
             sessions: self.sessions,
             committed: self.committed,
@@ -301,6 +315,6 @@ impl Replay {
 }
 
 /// Whether `next` is the next zxid, or the first of a later epoch.
-fn follows(last: Zxid, next: Zxid) -> bool {
+pub(super) fn follows(last: Zxid, next: Zxid) -> bool {
     next.0 == last.0 + 1 || (next.epoch() > last.epoch() && next.counter() <= 1)
 }

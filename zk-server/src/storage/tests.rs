@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod fuzzy;
 mod install;
+mod truncate;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -160,31 +161,6 @@ fn a_directory_begins_empty_and_never_with_a_log_alone() {
         log.flush().await.expect("a disk that works");
         let error = recover(&dir, HASHING).await.expect_err("no snapshot");
         assert!(matches!(error, StorageError::NoSnapshot { .. }), "{error}");
-    });
-}
-
-#[test]
-fn a_log_is_truncated_to_exactly_one_transaction_or_not_at_all() {
-    on_host(1, async |host| {
-        let dir = fresh_dir(&host).await.expect("a disk that works");
-        let mut log = log_of(&dir);
-        for zxid in (1..=30).filter(|zxid| *zxid != 15) {
-            append(&mut log, zxid);
-            if zxid % 10 == 0 {
-                log.roll().await.expect("a disk that works");
-            }
-        }
-        for missing in [15, 31] {
-            assert!(!truncate_log(&dir, Zxid(missing)).await.expect("readable"));
-        }
-        assert!(truncate_log(&dir, Zxid(14)).await.expect("readable"));
-        crash(&host);
-        let dir = dir_of(&host).await.expect("a disk that works");
-        expect_history(&recovered(&dir).await.expect("a prefix"), 14);
-        let mut log = log_of(&dir);
-        append(&mut log, 15);
-        log.flush().await.expect("a disk that works");
-        expect_history(&recovered(&dir).await.expect("it goes on"), 15);
     });
 }
 
