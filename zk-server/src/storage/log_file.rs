@@ -98,15 +98,21 @@ impl LogFile {
     ///
     /// `Damaged`, if there is something that was written and has changed since.
     pub(crate) async fn next(&mut self) -> Result<Result<Record, LogEnd>, StorageError> {
-        let offset = self.position;
-        match self.record_at(offset).await? {
-            Some((record, end)) => {
-                self.position = end;
-                self.last_zxid = record.zxid;
-                Ok(Ok(record))
-            }
-            None => self.end_at(offset).await.map(Err),
+        match self.next_intact().await? {
+            Some(record) => Ok(Ok(record)),
+            None => self.end_at(self.position).await.map(Err),
         }
+    }
+
+    /// The next record; `None` where there is none that can be read, for whatever reason.
+    /// For a file that is being written to: nothing is concluded from how it ends.
+    pub(crate) async fn next_intact(&mut self) -> Result<Option<Record>, StorageError> {
+        let next = self.record_at(self.position).await?;
+        Ok(next.map(|(record, end)| {
+            self.position = end;
+            self.last_zxid = record.zxid;
+            record
+        }))
     }
 
     /// The record that begins at `offset`, and where it ends, if there is one.

@@ -14,6 +14,7 @@ mod install;
 mod log_file;
 mod names;
 mod purge;
+mod read_log;
 mod record;
 mod recovery;
 mod snapshot_body;
@@ -32,6 +33,8 @@ pub use error::StorageError;
 #[allow(unused_imports, reason = "a learner will install a snapshot")]
 pub(crate) use install::install_snapshot;
 pub(crate) use purge::purge;
+#[allow(unused_imports, reason = "a leader will read its log for learners")]
+pub(crate) use read_log::{newest_snapshot_bytes, read_log};
 pub(crate) use recovery::{Recovered, Recovery, recover};
 pub(crate) use snapshot_file::write_snapshot;
 pub(crate) use snapshot_walk::{SnapshotBeginning, SnapshotSource, Still};

@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod fuzzy;
 mod install;
+mod read_log;
 mod truncate;
 mod wire;
 
