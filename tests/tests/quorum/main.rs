@@ -32,10 +32,10 @@ async fn three_peers_agree_on_a_leader_and_on_what_is_written() {
             .set_data("/a0", format!("by {id}").as_bytes(), None)
             .await
             .expect("written");
-        other.close().await;
+        let _ = other.close().await;
     }
     trio.wait_until_equal().await;
-    client.close().await;
+    let _ = client.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -71,5 +71,5 @@ async fn a_session_outlives_the_leader() {
         trio.wait_until_all_serve().await;
         trio.wait_until_equal().await;
     }
-    client.close().await;
+    let _ = client.close().await;
 }

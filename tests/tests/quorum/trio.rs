@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use zk_server::{EnsembleConfig, PeerState, QuorumPeer};
 
-pub struct Trio {
+pub(crate) struct Trio {
     peers: Vec<QuorumPeer>,
     dir: PathBuf,
 }
@@ -23,7 +23,7 @@ fn free_ports(count: usize) -> Vec<u16> {
 }
 
 impl Trio {
-    pub async fn start(count: usize) -> Self {
+    pub(crate) async fn start(count: usize) -> Self {
         let _ = tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
             .try_init();
@@ -47,16 +47,16 @@ impl Trio {
         Self { peers, dir }
     }
 
-    pub fn peer(&self, id: i64) -> &QuorumPeer {
+    pub(crate) fn peer(&self, id: i64) -> &QuorumPeer {
         &self.peers[id as usize - 1]
     }
 
-    pub fn connect_string(&self) -> String {
+    pub(crate) fn connect_string(&self) -> String {
         let hosts: Vec<_> = self.peers.iter().map(QuorumPeer::connect_string).collect();
         hosts.join(",")
     }
 
-    pub async fn wait_until_all_serve(&self) {
+    pub(crate) async fn wait_until_all_serve(&self) {
         for peer in &self.peers {
             let mut changes = peer.status_changes();
             let serves = changes.wait_for(|status| status.is_serving);
@@ -65,7 +65,7 @@ impl Trio {
         }
     }
 
-    pub async fn leader(&self) -> i64 {
+    pub(crate) async fn leader(&self) -> i64 {
         let leading = self.peers.iter().find(|peer| {
             let status = peer.status();
             status.state == PeerState::Leading && status.is_serving
@@ -73,7 +73,7 @@ impl Trio {
         leading.expect("a leader").id()
     }
 
-    pub async fn wait_until_equal(&self) {
+    pub(crate) async fn wait_until_equal(&self) {
         eventually(async || {
             let digests: BTreeSet<_> = self.peers.iter().map(QuorumPeer::tree_digest).collect();
             digests.len() == 1
@@ -89,7 +89,7 @@ impl Drop for Trio {
     }
 }
 
-pub async fn eventually(mut is_so: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(mut is_so: impl AsyncFnMut() -> bool) {
     let waited = tokio::time::timeout(Duration::from_secs(20), async {
         while !is_so().await {
             tokio::task::yield_now().await;

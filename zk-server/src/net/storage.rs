@@ -2,10 +2,11 @@
 //! snapshots and delete old files.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use bytes::BytesMut;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use zk_env::{Env, EnvRng, sleep_until};
 use zk_proto::{SessionId, Zxid};
@@ -28,8 +29,8 @@ pub(crate) struct Storage {
     log: TxnLog,
     config: StorageConfig,
     pace: SnapshotPace,
-    /// A snapshot is being written; there is one at a time.
-    is_snapshotting: Arc<AtomicBool>,
+    /// Who writes or deletes files beside the log is alone in that.
+    housekeeping: Arc<Semaphore>,
 }
 
 /// Opens the data directories and reads what is stored. `seed` keys the tree.
@@ -66,7 +67,7 @@ pub(crate) async fn open(
         dir,
         config: config.storage,
         pace: SnapshotPace::new(config.storage, env.rng("zk-server snapshots")),
-        is_snapshotting: Arc::default(),
+        housekeeping: Arc::new(Semaphore::new(1)),
     };
     Ok((storage, recovered))
 }
@@ -228,9 +229,11 @@ impl Storage {
         Ok(())
     }
 
-    /// Ends the log's file, so that the files can be changed.
-    pub(crate) async fn close_log(&mut self) -> Result<(), StorageError> {
-        self.log.roll().await
+    /// Ends the log's file and waits for snapshots and purges, so that history can be
+    /// changed for as long as the permit lives.
+    pub(crate) async fn begin_replacing(&mut self) -> Result<Housekeeping, StorageError> {
+        self.log.roll().await?;
+        Ok(alone(&self.housekeeping).await)
     }
 
     /// The directories.
@@ -246,7 +249,13 @@ impl Storage {
         spawner: &Spawner,
     ) {
         if let Some(interval) = self.config.purge_interval {
-            let purging = purge_often(Arc::clone(shell), self.dir.clone(), self.config, interval);
+            let purging = purge_often(
+                Arc::clone(shell),
+                self.dir.clone(),
+                self.config.snap_retain_count,
+                interval,
+                Arc::clone(&self.housekeeping),
+            );
             spawner.spawn(
                 "zk-server purge",
                 Box::pin(unless(stopped.clone(), purging)),
@@ -274,12 +283,11 @@ impl Storage {
         }
         self.log.roll().await?;
         self.pace.restart();
-        if self.is_snapshotting.swap(true, Ordering::SeqCst) {
+        let Ok(permit) = Arc::clone(&self.housekeeping).try_acquire_owned() else {
             tracing::warn!("a snapshot is due while the last is still being written");
             return Ok(());
-        }
-        let busy = Busy(Arc::clone(&self.is_snapshotting));
-        let taking = take_snapshot(Arc::clone(shell), self.dir.clone(), busy);
+        };
+        let taking = take_snapshot(Arc::clone(shell), self.dir.clone(), permit);
         spawner.spawn(
             "zk-server snapshot",
             Box::pin(unless(stopped.clone(), taking)),
@@ -288,17 +296,16 @@ impl Storage {
     }
 }
 
-/// A snapshot is being written until this is dropped.
-struct Busy(Arc<AtomicBool>);
+/// While it lives nobody else writes or deletes files beside the log; nothing, if the
+/// semaphore was closed, which nobody does.
+pub(crate) type Housekeeping = Option<OwnedSemaphorePermit>;
 
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::SeqCst);
-    }
+async fn alone(housekeeping: &Arc<Semaphore>) -> Housekeeping {
+    Arc::clone(housekeeping).acquire_owned().await.ok()
 }
 
 /// One that fails costs nothing but time at the next start.
-async fn take_snapshot(shell: Arc<Shell>, dir: DataDir, _busy: Busy) {
+async fn take_snapshot(shell: Arc<Shell>, dir: DataDir, _alone: OwnedSemaphorePermit) {
     let probe = shell.probe.clone();
     match write_snapshot(&dir, &mut Serving(shell)).await {
         Ok(zxid) => {
@@ -331,16 +338,19 @@ impl SnapshotSource for Serving {
 async fn purge_often(
     shell: Arc<Shell>,
     dir: DataDir,
-    config: StorageConfig,
-    interval: std::time::Duration,
+    retain: usize,
+    interval: Duration,
+    housekeeping: Arc<Semaphore>,
 ) {
     let mut timer = shell.env.timer();
     loop {
-        match purge(&dir, config.snap_retain_count).await {
+        let alone = alone(&housekeeping).await;
+        match purge(&dir, retain).await {
             Ok(0) => {}
             Ok(files) => tracing::info!(files, "old snapshots and logs deleted"),
             Err(error) => tracing::warn!(%error, "old snapshots and logs not deleted"),
         }
+        drop(alone);
         sleep_until(&mut *timer, shell.env.now() + interval).await;
     }
 }

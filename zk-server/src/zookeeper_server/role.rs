@@ -109,9 +109,4 @@ impl ZooKeeperServer {
             self.sessions.load(session, timeout_ms, now);
         }
     }
-
-    /// The role.
-    pub(crate) const fn role(&self) -> Role {
-        self.role
-    }
 }

@@ -7,12 +7,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use zk_proto::{SessionId, Zxid};
 
-use super::stub::*;
 use crate::net::storage::Storage;
 use crate::net::{Shell, Spawner, Vital};
 use crate::quorum::LearnerId;
 use crate::quorum::zab::{EpochFile, Proposal};
-use crate::storage::{Recovered, Recovery, Still, StorageError, recover, truncate_log};
+use crate::storage::{
+    Recovered, Recovery, Still, StorageError, install_snapshot, newest_snapshot_bytes, read_log,
+    recover, truncate_log,
+};
 use crate::tree::{DataTree, SeededState};
 
 /// Transactions in the log beside the newest snapshot, as a part of its size, above which a
@@ -246,7 +248,7 @@ impl DiskTask {
     }
 
     async fn truncate(&mut self, zxid: Zxid) -> Result<Option<Box<Recovered>>, StorageError> {
-        self.storage.close_log().await?;
+        let _alone = self.storage.begin_replacing().await?;
         if !truncate_log(self.storage.dir(), zxid).await? {
             return Ok(None);
         }
@@ -254,7 +256,7 @@ impl DiskTask {
             Recovery::Data(recovered) => Ok(Some(recovered)),
             Recovery::Empty => {
                 let tree = DataTree::new(self.hashing);
-                let recovered = self.install(Zxid::ZERO, tree, Vec::new()).await?;
+                let recovered = self.replace(Zxid::ZERO, tree, Vec::new()).await?;
                 Ok(Some(Box::new(recovered)))
             }
         }
@@ -263,10 +265,19 @@ impl DiskTask {
     async fn install(
         &mut self,
         zxid: Zxid,
+        tree: DataTree,
+        sessions: Vec<(SessionId, i32)>,
+    ) -> Result<Recovered, StorageError> {
+        let _alone = self.storage.begin_replacing().await?;
+        self.replace(zxid, tree, sessions).await
+    }
+
+    async fn replace(
+        &self,
+        zxid: Zxid,
         mut tree: DataTree,
         sessions: Vec<(SessionId, i32)>,
     ) -> Result<Recovered, StorageError> {
-        self.storage.close_log().await?;
         tree.set_last_processed(zxid);
         let dir = self.storage.dir();
         install_snapshot(dir, zxid, &mut Still(&tree, sessions.clone())).await?;

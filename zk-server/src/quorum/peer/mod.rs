@@ -14,7 +14,6 @@ mod disk;
 mod leading;
 mod learning;
 mod link;
-mod stub;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
