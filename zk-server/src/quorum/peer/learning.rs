@@ -341,7 +341,7 @@ impl<'p> Learning<'p> {
 }
 
 /// Dials until it works; the budget is that of the learner for the whole beginning.
-async fn connect(peer: &mut Peer, leader: ServerId) -> Result<BoxStream, RoleEnd> {
+async fn connect(peer: &Peer, leader: ServerId) -> Result<BoxStream, RoleEnd> {
     let shell = Arc::clone(&peer.shell);
     let addrs = peer.quorum_addrs(leader);
     let deadline = shell.env.now() + peer.connect_time();

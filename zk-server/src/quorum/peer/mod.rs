@@ -272,7 +272,7 @@ impl Peer {
     }
 
     /// Before the next election, lest it come to the same at once.
-    async fn pause(&mut self, end: &RoleEnd, role: PeerState) {
+    async fn pause(&self, end: &RoleEnd, role: PeerState) {
         let mut rng = self.shell.env.rng("zk-server election delay");
         let pause = if role == PeerState::Observing {
             OBSERVER_DELAY.mul_f64(rng.below(1000) as f64 / 1000.0)
