@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -38,6 +39,22 @@ pub enum ConfigError {
         /// What is not done, and what is.
         reason: String,
     },
+    /// A file that another one names, or that has to be beside it, cannot be read.
+    #[error("{file} cannot be read: {reason}")]
+    Unreadable {
+        /// Its path.
+        file: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// Something about a file that another one names.
+    #[error("{file}: {error}")]
+    InFile {
+        /// Its path.
+        file: String,
+        /// What is wrong there.
+        error: Box<Self>,
+    },
     /// The file itself cannot be read as properties.
     #[error("line {line}: {reason}")]
     Syntax {
@@ -58,6 +75,14 @@ impl ConfigError {
             key: key.into(),
             value: value.into(),
             allowed: allowed.into(),
+        }
+    }
+
+    /// The same, about a file that another one names.
+    pub(crate) fn in_file(self, file: &Path) -> Self {
+        Self::InFile {
+            file: file.display().to_string(),
+            error: Box::new(self),
         }
     }
 }

@@ -193,8 +193,9 @@ fn a_wrong_configuration_gives_one_clear_line() {
         ),
         (
             "ensemble",
-            "server.1=a:1:2\nserver.2=b:1:2\n",
-            "server.1, server.2: ensembles are not supported yet, only a standalone server is",
+            "server.1=a:1:2\nserver.2=b:1:2:observer\n",
+            "server.N is missing, it is needed for observers: two participants, or \
+             standaloneEnabled=false",
         ),
     ];
     for (name, more, expected) in cases {
@@ -204,6 +205,21 @@ fn a_wrong_configuration_gives_one_clear_line() {
         let line = format!("zk-server: {}: {expected}\n", config.path.display());
         assert_eq!(text(&refused.stderr), line);
     }
+}
+
+#[test]
+fn a_member_without_myid_is_told_what_to_write_where() {
+    let members = "initLimit=10\nsyncLimit=5\nserver.1=a:1:2\nserver.2=b:1:2\n";
+    let config = Config::any_port("no-myid", members);
+    let refused = output(zk_server().arg("start-foreground").arg(&config.path));
+    assert_eq!(refused.status.code(), Some(1));
+    let line = format!(
+        "zk-server: {}: {} is missing, it is needed for a member of an ensemble: write the N of \
+         this server's server.N into it\n",
+        config.path.display(),
+        config.data_dir.join("myid").display()
+    );
+    assert_eq!(text(&refused.stderr), line);
 }
 
 #[test]

@@ -32,7 +32,7 @@ impl Bundled {
             .build()?;
         let server = runtime.block_on(async {
             let cfg = ZooCfg::parse(&configuration.zoo_cfg())?;
-            let config = cfg.into_config(&*TokioEnv::new()).await?;
+            let (config, _) = cfg.load(&*TokioEnv::new()).await?;
             Ok::<_, Failure>(Server::builder().in_memory().config(config).start().await?)
         })?;
         Ok(Self {

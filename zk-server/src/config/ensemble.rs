@@ -10,10 +10,14 @@ use std::time::Duration;
 pub(crate) use draft::EnsembleDraft;
 
 use super::server_config::DEFAULT_TICK_TIME;
+use crate::error::ConfigError;
 use crate::quorum::{HostPort, LearnerType, QuorumVerifier, ServerId};
 
 /// A server's part in its ensemble, checked: its id, everybody's addresses and roles,
 /// what a quorum is, and how long peers wait for one another.
+///
+/// Made from a text with a `zoo.cfg`'s keys by [`parse`](Self::parse), or with the files
+/// around one by [`ZooCfg`](crate::ZooCfg).
 #[derive(Clone, Debug)]
 pub struct EnsembleConfig {
     /// `myid`
@@ -96,21 +100,53 @@ impl Default for EnsembleSettings {
 }
 
 impl EnsembleConfig {
-    /// Reads the keys of a `zoo.cfg` that are about the ensemble; others are ignored. `myid` says
-    /// which of the `server.N` this one is.
+    /// Reads the keys of an ensemble, with Apache's names, for the member `myid`:
+    /// `server.N`, `group.N`, `weight.N`, `initLimit`, `syncLimit`, `tickTime`, `clientPort`
+    /// and so on. Keys that are not about the ensemble are passed over.
     ///
     /// # Errors
     ///
-    /// The first key whose value cannot be used, what does not make an ensemble, and
-    /// `dynamicConfigFile`, since no file is read here.
+    /// The first key whose value cannot be used, what is missing, and what this server
+    /// cannot do for an ensemble, above all TLS and SASL between peers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zk_server::EnsembleConfig;
+    ///
+    /// let text = "initLimit=10
+    /// syncLimit=5
+    /// server.1=zk1:2888:3888;2181
+    /// server.2=zk2:2888:3888;2181
+    /// server.3=zk3:2888:3888;2181";
+    /// let ensemble = EnsembleConfig::parse(text, 2)?;
+    /// assert_eq!(ensemble.id(), 2);
+    /// # Ok::<(), zk_server::ConfigError>(())
+    /// ```
     pub fn parse(text: &str, myid: i64) -> Result<Self, ConfigError> {
-        let config = EnsembleDraft::parse(text)?.finish(Some(&myid.to_string()), None)?;
-        config.ok_or_else(|| {
-            missing(
-                "server.N",
-                "an ensemble: two of them, or standaloneEnabled=false",
-            )
-        })
+        let draft = EnsembleDraft::parse(text)?;
+        if let Some(file) = draft.dynamic_config_file() {
+            let allowed = "nothing where there is the text of one file alone";
+            let file = file.display().to_string();
+            return Err(ConfigError::value("dynamicConfigFile", file, allowed));
+        }
+        draft.finish(&myid.to_string())
+    }
+
+    /// `myid`, the `N` of this server's `server.N`.
+    pub fn id(&self) -> i64 {
+        self.id.0
+    }
+
+    /// The host at which this server serves clients, as it is written; `0.0.0.0` is all
+    /// of the machine's addresses.
+    pub fn client_host(&self) -> &str {
+        &self.client_addr.host
+    }
+
+    /// The port at which this server serves clients; 0 lets the system choose.
+    pub fn client_port(&self) -> u16 {
+        self.client_addr.port
     }
 
     /// Where votes are exchanged: on the addresses of the list, or on all of the machine.

@@ -1,13 +1,12 @@
 //! Apache's keys that this server accepts without acting on them.
 
-use super::value::{boolean, integer, yes_or_no};
+use super::value::{boolean, integer};
 use crate::error::ConfigError;
 
 /// What a value has to look like.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     Bool,
-    YesNo,
     Int,
     Text,
 }
@@ -17,7 +16,6 @@ impl Kind {
     pub(super) fn check(self, key: &str, value: &str) -> Result<(), ConfigError> {
         match self {
             Self::Bool => boolean(key, value).map(drop),
-            Self::YesNo => yes_or_no(key, value).map(drop),
             Self::Int => integer(key, value, i64::MIN..=i64::MAX).map(drop),
             Self::Text => Ok(()),
         }
@@ -28,50 +26,52 @@ impl Kind {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
     pub(super) kind: Kind,
-    /// `None` where a standalone Apache server would not act on it either.
-    pub(super) why_no_effect: Option<&'static str>,
+    pub(super) effect: Effect,
 }
 
-const STORAGE: Option<&str> = Some("logs and snapshots are written as Apache's defaults have it");
-const TLS: Option<&str> = Some("TLS is not supported yet");
-const ADMIN: Option<&str> = Some("the admin server is not supported yet");
-const METRICS: Option<&str> = Some("metrics providers are not supported yet");
-const AUTH: Option<&str> = Some("this kind of authentication is not supported yet");
-const OTHER: Option<&str> = Some("not supported yet");
-const JAVA: Option<&str> = Some("it is about the Java implementation");
-const ENSEMBLE: Option<&str> = None;
+/// Who would expect otherwise, and why it is not so.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Effect {
+    /// Everybody.
+    None(&'static str),
+    /// A member of an ensemble alone: Apache's standalone server would not act on it either.
+    NoneInEnsemble(&'static str),
+}
+
+const STORAGE: Effect = Effect::None("logs and snapshots are written as Apache's defaults have it");
+const TLS: Effect = Effect::None("TLS is not supported yet");
+const ADMIN: Effect = Effect::None("the admin server is not supported yet");
+const METRICS: Effect = Effect::None("metrics providers are not supported yet");
+const AUTH: Effect = Effect::None("this kind of authentication is not supported yet");
+const OTHER: Effect = Effect::None("not supported yet");
+const JAVA: Effect = Effect::None("it is about the Java implementation");
+const ENSEMBLE: Effect = Effect::NoneInEnsemble("members do as Apache's defaults have it");
+const ENSEMBLE_TLS: Effect = Effect::NoneInEnsemble("TLS between servers is not supported yet");
+const ENSEMBLE_AUTH: Effect = Effect::NoneInEnsemble("SASL between servers is not supported yet");
+const ENSEMBLE_JAVA: Effect = Effect::NoneInEnsemble("it is about the Java implementation");
 
 /// Finds a key by its name, or by the family it belongs to.
 pub(super) fn find(key: &str) -> Option<Known> {
     let exact = KEYS.iter().find(|(name, ..)| *name == key);
     let family = || FAMILIES.iter().find(|(prefix, ..)| key.starts_with(prefix));
-    let (_, kind, why_no_effect) = exact.or_else(family)?;
+    let (_, kind, effect) = exact.or_else(family)?;
     Some(Known {
         kind: *kind,
-        why_no_effect: *why_no_effect,
+        effect: *effect,
     })
 }
 
-type Row = (&'static str, Kind, Option<&'static str>);
+type Row = (&'static str, Kind, Effect);
 
 const KEYS: &[Row] = &[
-    ("initLimit", Kind::Int, ENSEMBLE),
-    ("syncLimit", Kind::Int, ENSEMBLE),
-    ("connectToLearnerMasterLimit", Kind::Int, ENSEMBLE),
-    ("electionAlg", Kind::Int, ENSEMBLE),
-    ("peerType", Kind::Text, ENSEMBLE),
-    ("localSessionsEnabled", Kind::Bool, ENSEMBLE),
-    ("localSessionsUpgradingEnabled", Kind::Bool, ENSEMBLE),
-    ("syncEnabled", Kind::Bool, ENSEMBLE),
-    ("observerMasterPort", Kind::Int, ENSEMBLE),
-    ("leaderServes", Kind::YesNo, ENSEMBLE),
-    ("quorumListenOnAllIPs", Kind::Bool, ENSEMBLE),
-    ("cnxTimeout", Kind::Int, ENSEMBLE),
     ("commitLogCount", Kind::Int, ENSEMBLE),
-    ("sslQuorum", Kind::Bool, ENSEMBLE),
-    ("portUnification", Kind::Bool, ENSEMBLE),
-    ("sslQuorumReloadCertFiles", Kind::Bool, ENSEMBLE),
-    ("oraclePath", Kind::Text, ENSEMBLE),
+    ("snapshotSizeFactor", Kind::Text, ENSEMBLE),
+    ("forceSnapshotSync", Kind::Bool, ENSEMBLE),
+    ("leaderConnectDelayDuringRetryMs", Kind::Int, ENSEMBLE),
+    ("tcpKeepAlive", Kind::Bool, ENSEMBLE),
+    ("follower.nodelay", Kind::Bool, ENSEMBLE),
+    ("sslQuorumReloadCertFiles", Kind::Bool, ENSEMBLE_TLS),
+    ("quorum.cnxn.threads.size", Kind::Int, ENSEMBLE_JAVA),
     ("flushDelay", Kind::Int, STORAGE),
     ("maxWriteQueuePollTime", Kind::Int, STORAGE),
     ("maxBatchSize", Kind::Int, STORAGE),
@@ -100,9 +100,12 @@ const KEYS: &[Row] = &[
 ];
 
 const FAMILIES: &[Row] = &[
-    ("quorum.", Kind::Text, ENSEMBLE),
+    ("quorum.", Kind::Text, ENSEMBLE_AUTH),
     ("multiAddress.", Kind::Text, ENSEMBLE),
-    ("ssl.quorum.", Kind::Text, ENSEMBLE),
+    ("leader.", Kind::Text, ENSEMBLE),
+    ("observer.", Kind::Text, ENSEMBLE),
+    ("learner.", Kind::Text, ENSEMBLE_JAVA),
+    ("ssl.quorum.", Kind::Text, ENSEMBLE_TLS),
     ("snapshot.", Kind::Text, STORAGE),
     ("ssl.", Kind::Text, TLS),
     ("admin.", Kind::Text, ADMIN),

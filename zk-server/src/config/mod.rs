@@ -4,6 +4,7 @@ mod builder;
 #[allow(dead_code, reason = "the assembly of an ensemble will use it")]
 pub(crate) mod ensemble;
 mod key_table;
+mod load;
 mod note;
 pub(crate) mod properties;
 mod server_config;

@@ -1,11 +1,12 @@
 //! Values and files, good and bad.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
-use zk_env::{Env, TokioEnv};
+use zk_env::{Env, OpenMode, TokioEnv};
 
-use super::{ConfigNote, FourLetterWords, ServerConfig, ZooCfg};
+use super::{ConfigNote, EnsembleConfig, FourLetterWords, ServerConfig, ZooCfg};
 use crate::error::ConfigError;
 
 /// What every file needs, and `more`.
@@ -15,7 +16,7 @@ fn parse(more: &str) -> Result<ZooCfg, ConfigError> {
 
 async fn config(more: &str) -> ServerConfig {
     let env = TokioEnv::new();
-    parse(more).unwrap().into_config(&*env).await.unwrap()
+    parse(more).unwrap().load(&*env).await.unwrap().0
 }
 
 fn error(more: &str) -> String {
@@ -90,7 +91,7 @@ async fn a_host_name_is_looked_up() {
     );
     let unknown = parse("clientPortAddress=no.such.host.invalid").unwrap();
     let env = TokioEnv::new();
-    let error = unknown.into_config(&*env as &dyn Env).await.unwrap_err();
+    let error = unknown.load(&*env as &dyn Env).await.unwrap_err();
     assert!(
         error
             .to_string()
@@ -150,23 +151,6 @@ fn what_must_be_there_is_missed() {
         "dataDir is missing, it is needed for what the server stores"
     );
     assert!(parse("enforce.auth.enabled=true").is_err());
-}
-
-#[test]
-fn an_ensemble_is_refused_clearly() {
-    let cases = [
-        "server.1=a:2888:3888\nserver.2=b:2888:3888",
-        "server.1=a:2888:3888\nstandaloneEnabled=false",
-        "standaloneEnabled=false",
-        "dynamicConfigFile=/conf/dynamic",
-        "group.1=1:2:3",
-    ];
-    for more in cases {
-        let error = error(more);
-        assert!(error.ends_with("only a standalone server is"), "{error}");
-    }
-    let several = error(cases[0]);
-    assert!(several.starts_with("server.1, server.2: "), "{several}");
 }
 
 #[test]
@@ -249,4 +233,113 @@ fn values_that_do_not_fit_each_other_are_refused() {
         );
     }
     assert!(ServerConfig::embedded().build().is_ok());
+}
+
+const THREE: &str = "initLimit=10\nsyncLimit=5\nserver.1=a:2888:3888\nserver.2=b:2888:3888\n\
+                     server.3=127.0.0.1:2888:3888:observer;127.0.0.1:2183";
+
+/// A simulated host's files, and a `zoo.cfg` beside them.
+async fn load(
+    files: &[(&str, &str)],
+    cfg: &str,
+) -> Result<(ServerConfig, Option<EnsembleConfig>), ConfigError> {
+    let sim = zk_sim::Sim::new(1);
+    let env = sim.host("server").env();
+    let disk = env.disk();
+    for (path, text) in files {
+        let path = Path::new(path);
+        disk.create_dir_all(path.parent().unwrap()).await.unwrap();
+        let file = disk.open(path, OpenMode::CreateNew).await.unwrap();
+        file.append((*text).to_owned().into()).await.unwrap();
+    }
+    ZooCfg::parse(cfg)?.load(&*env).await
+}
+
+#[tokio::test]
+async fn members_and_myid_make_an_ensemble() {
+    let cfg = format!("dataDir=/data\nclientPort=2181\n{THREE}");
+    let (config, ensemble) = load(&[("/data/myid", "1\n")], &cfg).await.unwrap();
+    assert_eq!(config.client_addr(), "[::]:2181".parse().unwrap());
+    assert_eq!(config.data_dir, Some("/data".into()));
+    assert_eq!(ensemble.unwrap().id(), 1);
+    let cfg = format!("dataDir=/data\n{THREE}");
+    let (config, ensemble) = load(&[("/data/myid", "3")], &cfg).await.unwrap();
+    assert_eq!(config.client_addr(), "127.0.0.1:2183".parse().unwrap());
+    let ensemble = ensemble.unwrap();
+    assert_eq!(
+        (ensemble.client_host(), ensemble.client_port()),
+        ("127.0.0.1", 2183)
+    );
+}
+
+#[tokio::test]
+async fn a_dynamic_file_is_read_where_the_static_one_says() {
+    let cfg = "dataDir=/data\ninitLimit=10\nsyncLimit=5\ndynamicConfigFile=/conf/zoo.dynamic.a0";
+    let dynamic = "server.1=127.0.0.1:1:2;127.0.0.1:2181\nserver.2=b:1:2;2181";
+    let files = [("/data/myid", "1"), ("/conf/zoo.dynamic.a0", dynamic)];
+    let (config, ensemble) = load(&files, cfg).await.unwrap();
+    assert_eq!(config.client_addr(), "127.0.0.1:2181".parse().unwrap());
+    assert_eq!(ensemble.unwrap().verifier.version(), 0xa0);
+
+    let single = "server.1=127.0.0.1:1:2;127.0.0.1:2181";
+    let files = [("/conf/zoo.dynamic.a0", single)];
+    let cfg = format!("{cfg}\nclientPort=2182");
+    let (config, ensemble) = load(&files, &cfg).await.unwrap();
+    assert!(ensemble.is_none(), "one server is standalone");
+    assert_eq!(config.client_addr().port(), 2182);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_files_is_said_with_their_names() {
+    let cfg = format!("dataDir=/data\nclientPort=2181\n{THREE}");
+    let dynamic = "dataDir=/data\ninitLimit=1\nsyncLimit=1\ndynamicConfigFile=/conf/dynamic";
+    let long = "#".repeat((1 << 20) + 1);
+    let cases = [
+        (
+            &cfg[..],
+            vec![],
+            "/data/myid is missing, it is needed for a member of an ensemble: write the N of this \
+             server's server.N into it",
+        ),
+        (
+            &cfg,
+            vec![("/data/myid", "7")],
+            "myid is 7, allowed: the N of a server.N",
+        ),
+        (
+            dynamic,
+            vec![],
+            "/conf/dynamic is missing, it is needed for dynamicConfigFile, which names it",
+        ),
+        (
+            dynamic,
+            vec![("/conf/dynamic", "clientPort=1")],
+            "/conf/dynamic: clientPort is 1, allowed: server, group and weight alone in a dynamic \
+             file",
+        ),
+        (
+            dynamic,
+            vec![("/conf/dynamic", &long)],
+            "/conf/dynamic cannot be read: it is longer than 1048576 bytes",
+        ),
+    ];
+    for (cfg, files, expected) in cases {
+        assert_eq!(load(&files, cfg).await.unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
+fn keys_of_an_ensemble_are_known() {
+    let keys = "connectToLearnerMasterLimit=1\nelectionPortBindRetry=1\nfastleader.minNotificationInterval=9\n\
+                observer.syncEnabled=true\nquorumCnxnTimeoutMs=-1\ncnxTimeout=1\nleaderServes=yes\n\
+                group.1=1:2\nweight.1=1\n";
+    let silent = "learner.asyncSending=true\nleader.nodelay=true\nsnapshotSizeFactor=0.33\n\
+                  quorum.cnxn.threads.size=20\nssl.quorum.keyStore.location=x\n";
+    let cfg = parse(&format!("{keys}{silent}{THREE}")).unwrap();
+    assert_eq!(cfg.unknown_keys().count(), 0);
+    assert_eq!(cfg.notes().len(), 5, "{:?}", cfg.notes());
+    assert!(
+        parse(silent).unwrap().notes().is_empty(),
+        "a standalone server's"
+    );
 }

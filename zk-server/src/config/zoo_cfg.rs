@@ -1,12 +1,11 @@
 //! The text of a `zoo.cfg`, with Apache's keys.
 
-use std::net::{Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
-
-use zk_env::Env;
+use std::path::{Path, PathBuf};
 
 use super::builder::ServerConfigBuilder;
-use super::key_table;
+use super::ensemble::EnsembleDraft;
+use super::key_table::{self, Effect};
+use super::load;
 use super::note::ConfigNote;
 use super::properties::{self, Property};
 use super::server_config::{FourLetterWords, ServerConfig};
@@ -31,18 +30,31 @@ use crate::error::ConfigError;
 #[derive(Clone, Debug)]
 pub struct ZooCfg {
     pub(super) builder: ServerConfigBuilder,
+    /// Until the files it names have been read.
+    pub(super) ensemble: EnsembleDraft,
+    pub(super) data_dir: PathBuf,
     client_host: Option<String>,
-    client_port: u16,
+    client_port: Option<u16>,
     notes: Vec<ConfigNote>,
 }
 
 impl ZooCfg {
-    /// Reads the text of a file.
+    /// Reads the bytes of a file: UTF-8, or else Latin-1 as Java's loader does.
     ///
     /// # Errors
     ///
-    /// The first key whose value cannot be used and what is allowed there, a key
-    /// that is missing, or an ensemble, which this server cannot be part of yet.
+    /// As [`parse`](Self::parse).
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, ConfigError> {
+        Self::parse(&load::text_of(bytes))
+    }
+
+    /// Reads the text of a file. The members of an ensemble may be in another one, which
+    /// `dynamicConfigFile` names.
+    ///
+    /// # Errors
+    ///
+    /// The first key whose value cannot be used and what is allowed there, or a key
+    /// that is missing.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let mut draft = Draft::default();
         for property in properties::parse(text)? {
@@ -70,31 +82,21 @@ impl ZooCfg {
         self.client_host.as_deref()
     }
 
-    /// `clientPort`
-    pub fn client_port(&self) -> u16 {
+    /// `clientPort`; a member of an ensemble may have it in its `server.N` instead.
+    pub fn client_port(&self) -> Option<u16> {
         self.client_port
     }
 
-    /// The configuration. Without a `clientPortAddress` it listens on every
-    /// address; a host name there is looked up.
-    ///
-    /// # Errors
-    ///
-    /// The name is not known, or values do not fit each other.
-    #[doc(hidden)]
-    pub async fn into_config(self, env: &dyn Env) -> Result<ServerConfig, ConfigError> {
-        let addr = match &self.client_host {
-            None => SocketAddr::from((Ipv6Addr::UNSPECIFIED, self.client_port)),
-            Some(host) => look_up(host, self.client_port, env).await?,
-        };
-        self.builder.client_addr(addr).build()
+    /// `dataDir`, in which a member of an ensemble has its `myid`.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
     }
-}
 
-async fn look_up(host: &str, port: u16, env: &dyn Env) -> Result<SocketAddr, ConfigError> {
-    let unknown = || ConfigError::value("clientPortAddress", host, "an address of this machine");
-    let found = env.resolve(host, port).await.map_err(|_| unknown())?;
-    found.first().copied().ok_or_else(unknown)
+    /// The port of a standalone server.
+    pub(super) fn needed_port(&self) -> Result<u16, ConfigError> {
+        self.client_port
+            .ok_or_else(|| missing("clientPort", "clients to connect"))
+    }
 }
 
 /// What has been read so far.
@@ -106,9 +108,9 @@ struct Draft {
     data_log_dir: Option<PathBuf>,
     words: FourLetterWords,
     is_read_only_mode: bool,
-    is_standalone_enabled: bool,
-    /// Keys of `server.N`, in the order of the file.
-    servers: Vec<String>,
+    ensemble: EnsembleDraft,
+    /// What is to be said if it is a member of an ensemble.
+    ensemble_notes: Vec<ConfigNote>,
     is_auth_enforced: bool,
     auth_schemes: Vec<String>,
     notes: Vec<ConfigNote>,
@@ -124,8 +126,8 @@ impl Default for Draft {
             data_log_dir: None,
             words: FourLetterWords::Only([].into()),
             is_read_only_mode: false,
-            is_standalone_enabled: true,
-            servers: Vec::new(),
+            ensemble: EnsembleDraft::default(),
+            ensemble_notes: Vec::new(),
             is_auth_enforced: false,
             auth_schemes: Vec::new(),
             notes: Vec::new(),
@@ -137,6 +139,7 @@ impl Draft {
     /// Takes one key. Keys of one subject are together.
     fn apply(mut self, Property { key, value }: Property) -> Result<Self, ConfigError> {
         let (k, v) = (key.as_str(), value.as_str());
+        let is_about_ensemble = self.ensemble.apply(k, v)?;
         match k {
             "clientPort" => self.client_port = Some(integer(k, v, 0..=u16::MAX)?),
             "clientPortAddress" => self.client_host = Some(value),
@@ -199,12 +202,7 @@ impl Draft {
             }
             "sessionRequireClientSASLAuth" => {}
 
-            "standaloneEnabled" => self.is_standalone_enabled = boolean(k, v)?,
-            "dynamicConfigFile" => return Err(unsupported(k, NO_ENSEMBLE)),
-            _ if k.starts_with("server.") => self.servers.push(key),
-            _ if k.starts_with("group") || k.starts_with("weight") => {
-                return Err(unsupported(k, NO_ENSEMBLE));
-            }
+            _ if is_about_ensemble => {}
             _ => return self.apply_storage(key, value),
         }
         Ok(self)
@@ -260,8 +258,14 @@ impl Draft {
         match key_table::find(key) {
             Some(known) => {
                 known.kind.check(key, value)?;
-                if let Some(reason) = known.why_no_effect {
-                    self.no_effect(key, reason);
+                match known.effect {
+                    Effect::None(reason) => self.no_effect(key, reason),
+                    Effect::NoneInEnsemble(reason) => {
+                        self.ensemble_notes.push(ConfigNote::NoEffect {
+                            key: key.to_owned(),
+                            reason,
+                        })
+                    }
                 }
             }
             None => self.notes.push(ConfigNote::Unknown {
@@ -280,11 +284,14 @@ impl Draft {
 
     /// Checks what one key alone cannot tell.
     fn finish(mut self) -> Result<ZooCfg, ConfigError> {
-        self.check_standalone()?;
         let data_dir = self.data_dir.take();
         let data_dir = data_dir.ok_or_else(|| missing("dataDir", "what the server stores"))?;
-        let client_port = self.client_port;
-        let client_port = client_port.ok_or_else(|| missing("clientPort", "clients to connect"))?;
+        let is_open = self.ensemble.dynamic_config_file().is_some();
+        if is_open || self.ensemble.is_ensemble()? {
+            self.notes.append(&mut self.ensemble_notes);
+        } else {
+            self.check_standalone()?;
+        }
         if self.is_auth_enforced && self.auth_schemes.is_empty() {
             return Err(missing("enforce.auth.schemes", "enforce.auth.enabled"));
         }
@@ -297,7 +304,7 @@ impl Draft {
             words.insert("isro".to_owned());
         }
         let builder = self.builder.four_letter_words(self.words);
-        let mut builder = builder.data_dir(data_dir);
+        let mut builder = builder.data_dir(&data_dir);
         if let Some(dir) = self.data_log_dir {
             builder = builder.data_log_dir(dir);
         }
@@ -305,24 +312,23 @@ impl Draft {
         builder.clone().build()?;
         Ok(ZooCfg {
             builder,
+            ensemble: self.ensemble,
+            data_dir,
             client_host: self.client_host,
-            client_port,
+            client_port: self.client_port,
             notes: self.notes,
         })
     }
 
-    /// One `server.N` line makes no ensemble, unless standalone is switched off.
+    /// Members that are too few make no ensemble, unless standalone is switched off.
     fn check_standalone(&mut self) -> Result<(), ConfigError> {
-        match &self.servers[..] {
-            _ if !self.is_standalone_enabled => Err(unsupported("standaloneEnabled", NO_ENSEMBLE)),
-            [] => Ok(()),
-            [only] => {
-                let only = only.clone();
-                self.no_effect(&only, "a single server is standalone");
-                Ok(())
-            }
-            several => Err(unsupported(&several.join(", "), NO_ENSEMBLE)),
+        if self.client_port.is_none() {
+            return Err(missing("clientPort", "clients to connect"));
         }
+        if let Some(key) = self.ensemble.first_server_key().map(str::to_owned) {
+            self.no_effect(&key, "a single server is standalone");
+        }
+        Ok(())
     }
 }
 
@@ -339,7 +345,6 @@ fn positive_kilobytes(kilobytes: i64) -> Option<u64> {
 const MAX: usize = i32::MAX as usize;
 /// What Apache takes as "not set" for a session timeout limit.
 const UNSET: &str = "-1";
-const NO_ENSEMBLE: &str = "ensembles are not supported yet, only a standalone server is";
 
 fn unsupported(key: &str, reason: &str) -> ConfigError {
     ConfigError::Unsupported {

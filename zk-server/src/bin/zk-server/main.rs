@@ -61,13 +61,9 @@ fn run(verb: Verb) -> Result<ExitCode, String> {
     })
 }
 
-/// Reads a `zoo.cfg`. Like Java's loader it takes Latin-1, but prefers UTF-8.
+/// Reads a `zoo.cfg`; errors name it.
 fn read_config(path: &Path) -> Result<ZooCfg, String> {
     let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let bytes = fs::read(path).map_err(|error| named(&error))?;
-    let text = match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => error.into_bytes().into_iter().map(char::from).collect(),
-    };
-    ZooCfg::parse(&text).map_err(|error| named(&error))
+    ZooCfg::from_bytes(bytes).map_err(|error| named(&error))
 }

@@ -20,10 +20,10 @@ pub(crate) async fn foreground(path: &Path, env: Arc<TokioEnv>) -> Result<ExitCo
         tracing::warn!(config = %path.display(), "{note}");
     }
     let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let config = cfg
-        .into_config(&*env)
-        .await
-        .map_err(|error| named(&error))?;
+    let (config, ensemble) = cfg.load(&*env).await.map_err(|error| named(&error))?;
+    if ensemble.is_some() {
+        return Err(named(&"ensembles are not supported yet"));
+    }
     let server = Server::builder().config(config).env(env).start().await;
     let server = server.map_err(|error: ServerError| named(&error))?;
     let failure = tokio::select! {

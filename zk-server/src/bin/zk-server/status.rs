@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use zk_env::Env;
-use zk_server::four_letter_word;
+use zk_server::{ConfigError, EnsembleConfig, ZooCfg, four_letter_word};
 
 use crate::read_config;
 
@@ -16,7 +16,10 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) async fn status(path: &Path, env: &dyn Env) -> Result<ExitCode, String> {
     eprintln!("Using config: {}", path.display());
     let cfg = read_config(path)?;
-    let (host, port) = (cfg.client_host().unwrap_or("localhost"), cfg.client_port());
+    let (host, port) = client_addr(&cfg, env)
+        .await
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let host = host.as_str();
     println!("Client port found: {port}. Client address: {host}. Client SSL: false.");
     match mode(host, port, env).await {
         Some(mode) => {
@@ -28,6 +31,20 @@ pub(crate) async fn status(path: &Path, env: &dyn Env) -> Result<ExitCode, Strin
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// Where clients are served, as the configuration has it: in a member's `server.N`, or in
+/// the file itself.
+async fn client_addr(cfg: &ZooCfg, env: &dyn Env) -> Result<(String, u16), ConfigError> {
+    let ensemble = cfg.ensemble(env).await?;
+    let listed = ensemble.as_ref().map(EnsembleConfig::client_host);
+    let host = match listed.or_else(|| cfg.client_host()) {
+        None | Some("0.0.0.0" | "::") => "localhost",
+        Some(host) => host,
+    };
+    let port = ensemble.as_ref().map(EnsembleConfig::client_port);
+    let port = port.or_else(|| cfg.client_port());
+    Ok((host.to_owned(), port.unwrap_or_default()))
 }
 
 /// The `Mode:` line of the first address that gives one.

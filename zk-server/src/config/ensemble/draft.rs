@@ -15,12 +15,34 @@ pub(crate) struct EnsembleDraft {
     servers: VerifierDraft,
     /// The first key in `servers`.
     first_server_key: Option<String>,
+    /// As the dynamic file's name says.
+    version: i64,
     peer_type: Option<LearnerType>,
     client_host: Option<String>,
     client_port: Option<u16>,
     dynamic_config_file: Option<PathBuf>,
     is_standalone_enabled: bool,
     has_extended_types: bool,
+    /// What an ensemble would be refused for.
+    refused: Option<ConfigError>,
+}
+
+impl Default for EnsembleDraft {
+    fn default() -> Self {
+        Self {
+            settings: EnsembleSettings::default(),
+            servers: VerifierDraft::default(),
+            first_server_key: None,
+            version: 0,
+            peer_type: None,
+            client_host: None,
+            client_port: None,
+            dynamic_config_file: None,
+            is_standalone_enabled: true,
+            has_extended_types: false,
+            refused: None,
+        }
+    }
 }
 
 impl EnsembleDraft {
@@ -28,26 +50,23 @@ impl EnsembleDraft {
     ///
     /// # Errors
     ///
-    /// The first key whose value cannot be used, and what this server cannot do for an
-    /// ensemble, above all TLS and SASL between peers.
+    /// The first key whose value cannot be used.
     pub(crate) fn parse(text: &str) -> Result<Self, ConfigError> {
-        let mut draft = Self {
-            settings: EnsembleSettings::default(),
-            servers: VerifierDraft::default(),
-            first_server_key: None,
-            peer_type: None,
-            client_host: None,
-            client_port: None,
-            dynamic_config_file: None,
-            is_standalone_enabled: true,
-            has_extended_types: false,
-        };
+        let mut draft = Self::default();
         for Property { key, value } in properties::parse(text)? {
-            if !draft.apply_setting(&key, &value)? {
-                draft.apply(&key, &value)?;
-            }
+            draft.apply(&key, &value)?;
         }
         Ok(draft)
+    }
+
+    /// Takes a key of a static file; false if an ensemble has no use for it.
+    ///
+    /// # Errors
+    ///
+    /// A value that cannot be used. What this server cannot do for an ensemble, above all
+    /// TLS and SASL between peers, is an error only once there is one.
+    pub(crate) fn apply(&mut self, key: &str, value: &str) -> Result<bool, ConfigError> {
+        Ok(self.apply_setting(key, value)? || self.apply_other(key, value)?)
     }
 
     /// Takes a key that is a value by itself; false if it is none of them.
@@ -87,8 +106,9 @@ impl EnsembleDraft {
         Ok(true)
     }
 
-    /// Takes a key that has to fit others, or that cannot be obeyed.
-    fn apply(&mut self, k: &str, v: &str) -> Result<(), ConfigError> {
+    /// Takes a key that has to fit others, or that cannot be obeyed; false if it is none
+    /// of them.
+    fn apply_other(&mut self, k: &str, v: &str) -> Result<bool, ConfigError> {
         match k {
             // The others are gone since 3.6.
             "electionAlg" => drop(integer(k, v, 3..=3)?),
@@ -103,26 +123,29 @@ impl EnsembleDraft {
             "clientPort" => self.client_port = Some(integer(k, v, 0..=u16::MAX)?),
             "clientPortAddress" => self.client_host = Some(v.to_owned()),
             "dynamicConfigFile" => self.dynamic_config_file = Some(v.into()),
-            "oraclePath" => {
-                return Err(unsupported(
-                    k,
-                    "quorums that ask an oracle are not supported",
-                ));
+            "oraclePath" => self.refuse(k, "quorums that ask an oracle are not supported"),
+            "sslQuorum" | "portUnification" => {
+                if boolean(k, v)? {
+                    self.refuse(k, "TLS between servers is not supported yet");
+                }
             }
-            "sslQuorum" | "portUnification" if boolean(k, v)? => {
-                return Err(unsupported(k, "TLS between servers is not supported yet"));
-            }
-            "quorum.auth.enableSasl" if boolean(k, v)? => {
-                return Err(unsupported(k, "SASL between servers is not supported yet"));
+            "quorum.auth.enableSasl" => {
+                if boolean(k, v)? {
+                    self.refuse(k, "SASL between servers is not supported yet");
+                }
             }
             _ if VerifierDraft::takes(k) => {
                 self.first_server_key.get_or_insert_with(|| k.to_owned());
                 self.servers.apply(k, v)?;
             }
-            // All others are the server's own.
-            _ => {}
+            _ => return Ok(false),
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// The first such key is the error of whoever makes an ensemble of this.
+    fn refuse(&mut self, key: &str, reason: &str) {
+        self.refused.get_or_insert_with(|| unsupported(key, reason));
     }
 
     /// The file that has the members, if this one has not.
@@ -130,66 +153,17 @@ impl EnsembleDraft {
         self.dynamic_config_file.as_deref()
     }
 
-    /// Puts the files together. `myid` is the text of the file of that name in the data
-    /// directory, `dynamic` that of the dynamic file. `None` is a standalone server.
+    /// The first key that says who is a member.
+    pub(crate) fn first_server_key(&self) -> Option<&str> {
+        self.first_server_key.as_deref()
+    }
+
+    /// Takes the members from the text of the dynamic file; its version is in its name.
     ///
     /// # Errors
     ///
-    /// What does not make an ensemble, or this server no member of it.
-    pub(crate) fn finish(
-        mut self,
-        myid: Option<&str>,
-        dynamic: Option<&str>,
-    ) -> Result<Option<EnsembleConfig>, ConfigError> {
-        let version = self.take_dynamic(dynamic)?;
-        let (voters, observers) = self.servers.count();
-        let is_distributed = voters > 1 || !self.is_standalone_enabled;
-        if !is_distributed && observers == 0 {
-            return Ok(None);
-        }
-        if !is_distributed {
-            let purpose = "observers: two participants, or standaloneEnabled=false";
-            return Err(missing("server.N", purpose));
-        }
-        self.check_limits()?;
-        let verifier = self.servers.clone().build(version)?;
-        self.check_addresses(&verifier)?;
-        let id = self.own_id(myid, &verifier)?;
-        let own = verifier.member(id).cloned();
-        let own =
-            own.ok_or_else(|| missing(&format!("server.{id}"), "the server that myid names"))?;
-        let told = self.static_client_addr();
-        let (client_addr, verifier) = match (own.client_addr, told) {
-            (Some(listed), Some(told)) if !is_same_client_addr(&listed, &told) => {
-                return Err(ConfigError::value(
-                    "clientPort",
-                    told.to_string(),
-                    format!("what server.{id} says, {listed}, or nothing"),
-                ));
-            }
-            (Some(listed), _) => (listed, verifier),
-            (None, Some(told)) => {
-                let verifier = verifier.with_hidden_client_addr(id, told.clone());
-                (told, verifier)
-            }
-            (None, None) => return Err(missing("clientPort", "clients to connect")),
-        };
-        Ok(Some(EnsembleConfig {
-            id,
-            learner_type: own.learner_type,
-            is_peer_type_overruled: self.peer_type.is_some_and(|kind| kind != own.learner_type),
-            client_addr,
-            verifier,
-            dynamic_config_file: self.dynamic_config_file,
-            settings: self.settings,
-        }))
-    }
-
-    /// Reads the dynamic file; its version is in its name.
-    fn take_dynamic(&mut self, dynamic: Option<&str>) -> Result<i64, ConfigError> {
-        let Some(file) = &self.dynamic_config_file else {
-            return Ok(0);
-        };
+    /// Anything but members there, and members in the static file as well.
+    pub(crate) fn with_dynamic(mut self, file: &Path, text: &str) -> Result<Self, ConfigError> {
         if let Some(key) = &self.first_server_key {
             return Err(ConfigError::value(
                 key.clone(),
@@ -197,12 +171,13 @@ impl EnsembleDraft {
                 "nothing beside dynamicConfigFile, which has the servers",
             ));
         }
-        let text = dynamic.ok_or_else(|| {
-            missing(
-                &file.display().to_string(),
-                "dynamicConfigFile, which names it",
-            )
-        })?;
+        self.take_members(text)
+            .map_err(|error| error.in_file(file))?;
+        self.version = version_of(file);
+        Ok(self)
+    }
+
+    fn take_members(&mut self, text: &str) -> Result<(), ConfigError> {
         for Property { key, value } in properties::parse(text)? {
             if !VerifierDraft::takes(&key) {
                 let allowed = "server, group and weight alone in a dynamic file";
@@ -210,7 +185,81 @@ impl EnsembleDraft {
             }
             self.servers.apply(&key, &value)?;
         }
-        Ok(version_of(file))
+        Ok(())
+    }
+
+    /// Whether the members that are known make an ensemble. If not it is a standalone server.
+    ///
+    /// # Errors
+    ///
+    /// Members that make neither.
+    pub(crate) fn is_ensemble(&self) -> Result<bool, ConfigError> {
+        let (voters, observers) = self.servers.count();
+        let is_distributed = voters > 1 || !self.is_standalone_enabled;
+        if !is_distributed && observers > 0 {
+            let purpose = "observers: two participants, or standaloneEnabled=false";
+            return Err(missing("server.N", purpose));
+        }
+        Ok(is_distributed)
+    }
+
+    /// Puts everything together. `myid` is the text of the file of that name in the data
+    /// directory.
+    ///
+    /// # Errors
+    ///
+    /// What does not make an ensemble, or this server no member of it, and what this server
+    /// cannot do.
+    pub(crate) fn finish(self, myid: &str) -> Result<EnsembleConfig, ConfigError> {
+        if !self.is_ensemble()? {
+            let purpose = "an ensemble: two participants, or standaloneEnabled=false";
+            return Err(missing("server.N", purpose));
+        }
+        if let Some(refused) = &self.refused {
+            return Err(refused.clone());
+        }
+        self.check_limits()?;
+        let verifier = self.servers.clone().build(self.version)?;
+        self.check_addresses(&verifier)?;
+        let id = self.own_id(myid, &verifier)?;
+        let own = verifier.member(id).cloned();
+        let own =
+            own.ok_or_else(|| missing(&format!("server.{id}"), "the server that myid names"))?;
+        let (client_addr, verifier) = self.client_addr(id, own.client_addr, verifier)?;
+        Ok(EnsembleConfig {
+            id,
+            learner_type: own.learner_type,
+            is_peer_type_overruled: self.peer_type.is_some_and(|kind| kind != own.learner_type),
+            client_addr,
+            verifier,
+            dynamic_config_file: self.dynamic_config_file,
+            settings: self.settings,
+        })
+    }
+
+    /// Where this server serves clients: as the list says, or as the static file does; if
+    /// both, they have to agree.
+    fn client_addr(
+        &self,
+        id: ServerId,
+        listed: Option<HostPort>,
+        verifier: QuorumVerifier,
+    ) -> Result<(HostPort, QuorumVerifier), ConfigError> {
+        match (listed, self.static_client_addr()) {
+            (Some(listed), Some(told)) if !is_same_client_addr(&listed, &told) => {
+                Err(ConfigError::value(
+                    "clientPort",
+                    told.to_string(),
+                    format!("what server.{id} says, {listed}, or nothing"),
+                ))
+            }
+            (Some(listed), _) => Ok((listed, verifier)),
+            (None, Some(told)) => {
+                let verifier = verifier.with_hidden_client_addr(id, told.clone());
+                Ok((told, verifier))
+            }
+            (None, None) => Err(missing("clientPort", "clients to connect")),
+        }
     }
 
     fn check_limits(&self) -> Result<(), ConfigError> {
@@ -248,13 +297,8 @@ impl EnsembleDraft {
         }
     }
 
-    fn own_id(
-        &self,
-        myid: Option<&str>,
-        verifier: &QuorumVerifier,
-    ) -> Result<ServerId, ConfigError> {
-        let text = myid.ok_or_else(|| missing("myid", "a member of an ensemble, in dataDir"))?;
-        let line = text.lines().next().unwrap_or_default().trim();
+    fn own_id(&self, myid: &str, verifier: &QuorumVerifier) -> Result<ServerId, ConfigError> {
+        let line = myid.lines().next().unwrap_or_default().trim();
         let allowed = || ConfigError::value("myid", line, "the N of a server.N");
         let id = ServerId(line.parse().map_err(|_| allowed())?);
         if verifier.member(id).is_none() {

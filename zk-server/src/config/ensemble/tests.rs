@@ -10,17 +10,17 @@ use crate::error::ConfigError;
 const THREE: &str = "clientPort=2181\ninitLimit=10\nsyncLimit=5\nserver.1=a:2888:3888\n\
                      server.2=b:2888:3888\nserver.3=c:2888:3888:observer\n";
 
-fn read(text: &str, myid: Option<&str>) -> Result<Option<EnsembleConfig>, ConfigError> {
-    EnsembleDraft::parse(text)?.finish(myid, None)
+fn read(text: &str, myid: &str) -> Result<EnsembleConfig, ConfigError> {
+    EnsembleDraft::parse(text)?.finish(myid)
 }
 
 fn ensemble(text: &str) -> EnsembleConfig {
-    read(text, Some("1\n")).unwrap().expect("an ensemble")
+    read(text, "1\n").unwrap()
 }
 
 #[track_caller]
 fn refused(more: &str, reason: &str) {
-    let error = read(&format!("{THREE}{more}"), Some("1"))
+    let error = read(&format!("{THREE}{more}"), "1")
         .unwrap_err()
         .to_string();
     assert!(error.contains(reason), "{more}: {error}");
@@ -88,16 +88,20 @@ fn every_setting_arrives() {
 #[test]
 fn what_makes_no_ensemble_is_standalone_or_refused() {
     let alone = "clientPort=2181\nserver.1=a:1:2\n";
-    assert!(read("clientPort=2181", None).unwrap().is_none());
-    assert!(read(alone, None).unwrap().is_none());
+    let is_ensemble = |text: &str| EnsembleDraft::parse(text).unwrap().is_ensemble();
+    assert!(!is_ensemble("clientPort=2181").unwrap());
+    assert!(!is_ensemble(alone).unwrap());
+    assert!(!is_ensemble("oraclePath=/x\nsslQuorum=true").unwrap());
     let distributed = format!("{alone}standaloneEnabled=false\ninitLimit=1\nsyncLimit=1");
-    assert!(read(&distributed, Some("1")).unwrap().is_some());
+    assert!(is_ensemble(&distributed).unwrap() && read(&distributed, "1").is_ok());
+    assert!(EnsembleConfig::parse(&distributed, 1).is_ok());
     for text in [
         format!("{alone}server.2=b:1:2:observer"),
         "server.2=b:1:2:observer".to_owned(),
         "standaloneEnabled=false\ninitLimit=1\nsyncLimit=1".to_owned(),
+        alone.to_owned(),
     ] {
-        let error = read(&text, Some("1")).unwrap_err().to_string();
+        let error = read(&text, "1").unwrap_err().to_string();
         assert!(error.starts_with("server.N is missing"), "{error}");
     }
 }
@@ -110,7 +114,7 @@ fn limits_have_to_be_set() {
             .filter(|line| !line.starts_with(key))
             .collect::<Vec<_>>()
             .join("\n");
-        let error = read(&text, Some("1")).unwrap_err().to_string();
+        let error = read(&text, "1").unwrap_err().to_string();
         assert_eq!(
             error,
             format!("{key} is missing, it is needed for an ensemble")
@@ -140,42 +144,39 @@ fn what_cannot_be_obeyed_is_refused() {
 
 #[test]
 fn myid_has_to_name_a_member() {
-    for (myid, reason) in [
-        (None, "myid is missing"),
-        (Some(""), "the N of a server.N"),
-        (Some("x"), "the N of a server.N"),
-        (Some("9"), "the N of a server.N"),
-    ] {
+    for myid in ["", "x", "9", "1 2"] {
         let error = read(THREE, myid).unwrap_err().to_string();
-        assert!(error.contains(reason), "{myid:?}: {error}");
+        assert!(error.contains("the N of a server.N"), "{myid:?}: {error}");
     }
-    assert_eq!(
-        read(THREE, Some(" 3 \nrest")).unwrap().unwrap().id,
-        ServerId(3)
-    );
+    assert_eq!(read(THREE, " 3 \nrest").unwrap().id(), 3);
     let text = format!("{THREE}extendedTypesEnabled=true\nserver.255=d:1:2");
-    assert!(
-        read(&text, Some("255"))
-            .unwrap_err()
-            .to_string()
-            .contains("254")
-    );
+    let error = read(&text, "255").unwrap_err().to_string();
+    assert!(error.contains("254"), "{error}");
 }
 
 #[test]
 fn a_dynamic_file_has_the_members_and_in_its_name_the_version() {
     let statics = "initLimit=10\nsyncLimit=5\ndynamicConfigFile=/conf/zoo.cfg.dynamic.10000000a\n";
     let servers = "server.1=a:1:2:participant;2181\nserver.2=b:1:2:participant;2181\n";
-    let finish = |statics: &str, dynamic| EnsembleDraft::parse(statics)?.finish(Some("2"), dynamic);
-    let config = finish(statics, Some(servers)).unwrap().unwrap();
+    let file = Path::new("/conf/zoo.cfg.dynamic.10000000a");
+    let finish = |statics: &str, dynamic: &str| {
+        let draft = EnsembleDraft::parse(statics)?;
+        assert_eq!(draft.dynamic_config_file(), Some(file));
+        draft.with_dynamic(file, dynamic)?.finish("2")
+    };
+    let config = finish(statics, servers).unwrap();
     assert_eq!(config.verifier.version(), 0x1_0000_000a);
     assert_eq!(config.client_addr.to_string(), "0.0.0.0:2181");
-    let error = |statics: &str, dynamic| finish(statics, dynamic).unwrap_err().to_string();
-    assert!(error(statics, None).contains("dynamicConfigFile, which names it"));
-    let with_version = format!("{servers}version=1");
-    assert!(error(statics, Some(&with_version)).contains("alone in a dynamic file"));
+    let error = |statics: &str, dynamic: &str| finish(statics, dynamic).unwrap_err().to_string();
+    assert_eq!(
+        error(statics, &format!("{servers}version=1")),
+        "/conf/zoo.cfg.dynamic.10000000a: version is 1, allowed: server, group and weight alone \
+         in a dynamic file"
+    );
     let both = format!("{statics}server.1=a:1:2");
-    assert!(error(&both, Some(servers)).contains("beside dynamicConfigFile"));
+    assert!(error(&both, servers).contains("beside dynamicConfigFile"));
+    let alone = EnsembleConfig::parse(statics, 1).unwrap_err().to_string();
+    assert!(alone.starts_with("dynamicConfigFile is /conf/"), "{alone}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use zk_env::{
 };
 
 use super::{ElectionPort, ElectionPortOptions};
-use crate::config::ensemble::EnsembleDraft;
+use crate::config::EnsembleConfig;
 use crate::quorum::election::{Decision, InitialVote, PeerState};
 use crate::quorum::{LearnerType, QuorumVerifier, ServerId};
 
@@ -113,11 +113,9 @@ async fn peers_of_a_configuration_elect() {
         ports[0], ports[1]
     );
     let (mut elected, mut running) = (Vec::new(), Vec::new());
-    for myid in ["1", "2"] {
-        let config = EnsembleDraft::parse(&text)
-            .unwrap()
-            .finish(Some(myid), None);
-        let options = ElectionPortOptions::from_config(&config.unwrap().unwrap());
+    for myid in [1, 2] {
+        let config = EnsembleConfig::parse(&text, myid).unwrap();
+        let options = ElectionPortOptions::from_config(&config);
         let port = ElectionPort::start(env.clone(), options, &CancellationToken::new())
             .await
             .unwrap();

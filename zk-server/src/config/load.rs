@@ -1,0 +1,126 @@
+//! A `zoo.cfg` and the files around it, put together.
+
+use std::io;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::Path;
+
+use zk_env::{Disk, Env, OpenMode};
+
+use super::ensemble::EnsembleConfig;
+use super::server_config::ServerConfig;
+use super::zoo_cfg::ZooCfg;
+use crate::error::ConfigError;
+
+/// A dynamic file of the largest ensemble is far smaller.
+const LONGEST_FILE: u64 = 1 << 20;
+
+impl ZooCfg {
+    /// The configuration of the server, and of its ensemble if it is a member of one: reads
+    /// `dynamicConfigFile` and `myid`, and looks the client's address up. Without a
+    /// `clientPortAddress` clients are served on every address.
+    ///
+    /// # Errors
+    ///
+    /// What the files lack or say wrongly, a host name that is not known, or values that do
+    /// not fit each other.
+    #[doc(hidden)]
+    pub async fn load(
+        self,
+        env: &dyn Env,
+    ) -> Result<(ServerConfig, Option<EnsembleConfig>), ConfigError> {
+        let ensemble = self.ensemble(env).await?;
+        let (key, host, port) = match &ensemble {
+            Some(ensemble) => (
+                "server.N",
+                self.listed_host(ensemble),
+                ensemble.client_port(),
+            ),
+            None => ("clientPortAddress", self.client_host(), self.needed_port()?),
+        };
+        let addr = match host {
+            None => SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+            Some(host) => look_up(key, host, port, env).await?,
+        };
+        Ok((self.builder.client_addr(addr).build()?, ensemble))
+    }
+
+    /// What the file and those it names say about the ensemble; `None` if this is a
+    /// standalone server.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    #[doc(hidden)]
+    pub async fn ensemble(&self, env: &dyn Env) -> Result<Option<EnsembleConfig>, ConfigError> {
+        let disk = env.disk();
+        let mut draft = self.ensemble.clone();
+        if let Some(file) = draft.dynamic_config_file().map(Path::to_owned) {
+            let text = read(&*disk, &file).await?;
+            let purpose = "dynamicConfigFile, which names it";
+            let text = text.ok_or_else(|| missing(&file, purpose))?;
+            draft = draft.with_dynamic(&file, &text)?;
+        }
+        if !draft.is_ensemble()? {
+            return Ok(None);
+        }
+        let file = self.data_dir.join("myid");
+        let myid = read(&*disk, &file).await?;
+        let purpose = "a member of an ensemble: write the N of this server's server.N into it";
+        draft
+            .finish(&myid.ok_or_else(|| missing(&file, purpose))?)
+            .map(Some)
+    }
+
+    /// The host of a member's client address, unless that is all of the machine.
+    fn listed_host<'a>(&self, ensemble: &'a EnsembleConfig) -> Option<&'a str> {
+        let addr = &ensemble.client_addr;
+        (!addr.is_wildcard()).then_some(addr.host.as_str())
+    }
+}
+
+fn missing(file: &Path, purpose: &str) -> ConfigError {
+    ConfigError::Missing {
+        key: file.display().to_string(),
+        purpose: purpose.to_owned(),
+    }
+}
+
+async fn look_up(
+    key: &str,
+    host: &str,
+    port: u16,
+    env: &dyn Env,
+) -> Result<SocketAddr, ConfigError> {
+    let unknown = || ConfigError::value(key, host, "an address of this machine");
+    let found = env.resolve(host, port).await.map_err(|_| unknown())?;
+    found.first().copied().ok_or_else(unknown)
+}
+
+/// The text of a file, `None` if there is no such file.
+async fn read(disk: &dyn Disk, path: &Path) -> Result<Option<String>, ConfigError> {
+    let unreadable = |reason: String| ConfigError::Unreadable {
+        file: path.display().to_string(),
+        reason,
+    };
+    let failed = |error: io::Error| unreadable(error.to_string());
+    let file = match disk.open(path, OpenMode::Existing).await {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let len = file.len().await.map_err(failed)?;
+    let len = usize::try_from(len.min(LONGEST_FILE + 1)).unwrap_or(usize::MAX);
+    let bytes = file.read_at(0, len).await.map_err(failed)?;
+    if bytes.len() as u64 > LONGEST_FILE {
+        return Err(unreadable(format!(
+            "it is longer than {LONGEST_FILE} bytes"
+        )));
+    }
+    Ok(Some(text_of(bytes.to_vec())))
+}
+
+/// Like Java's loader it takes Latin-1, but prefers UTF-8.
+pub(super) fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| error.into_bytes().into_iter().map(char::from).collect())
+}
