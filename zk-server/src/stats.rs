@@ -37,6 +37,11 @@ impl Summary {
         self.max
     }
 
+    /// How many values there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
     /// Whether nothing has been added.
     pub(crate) fn is_empty(&self) -> bool {
         self.count == 0

@@ -22,6 +22,7 @@ use super::storage::Storage;
 use crate::config::ServerConfig;
 use crate::error::ServerError;
 use crate::observe::TransactionObserver;
+use crate::quorum::QuorumView;
 use crate::stats::{CnxnStats, ServerStats};
 use crate::storage::Recovered;
 use crate::txn::Txn;
@@ -65,6 +66,8 @@ pub(crate) struct Serving {
     pub(crate) zks: ZooKeeperServer,
     pub(crate) cnxns: Cnxns,
     pub(crate) stats: ServerStats,
+    /// The ensemble this server is a member of; `None` is a standalone server.
+    pub(crate) quorum: Option<QuorumView>,
     /// `gtmk` and `stmk`; nothing else looks at it.
     pub(crate) trace_mask: i64,
     pub(crate) started: Mono,
@@ -129,6 +132,7 @@ impl Shell {
             is_holding_back: false,
             cnxns: Cnxns::default(),
             stats: ServerStats::default(),
+            quorum: None,
             trace_mask: DEFAULT_TRACE_MASK,
             started: now,
             client_port: 0,
@@ -577,6 +581,11 @@ impl Shell {
 }
 
 impl Serving {
+    /// Whether clients are served: by a standalone server always, by a member in its role.
+    pub(crate) fn serves(&self) -> bool {
+        self.quorum.as_ref().is_none_or(|view| view.is_serving)
+    }
+
     /// Puts everything the machine has to say where it belongs.
     fn carry_out(&mut self, now: Mono) {
         if self.failed.is_some() {

@@ -6,6 +6,7 @@ pub(crate) mod peer;
 mod quorum_server;
 mod server_id;
 mod verifier;
+mod view;
 mod zab;
 
 pub use election::PeerState;
@@ -15,4 +16,5 @@ pub(crate) use packet::{ForwardedRequest, Touch};
 pub(crate) use quorum_server::{HostPort, LearnerType, PeerAddr, QuorumServer};
 pub(crate) use server_id::ServerId;
 pub(crate) use verifier::{QuorumVerifier, VerifierDraft};
+pub(crate) use view::{Leading, LearnerView, ProposalStats, QuorumView, Synced, ZabState};
 pub(crate) use zab::LearnerId;
