@@ -6,17 +6,12 @@ use std::fmt::{Display, Write as _};
 use zk_env::Mono;
 use zk_proto::SessionId;
 
-use super::java_text;
+use super::{java_text, server};
 use crate::net::{Serving, Shell};
 
 pub(super) fn dump(serving: &Serving, shell: &Shell) -> String {
-    let mut text = "SessionTracker dump:\nSession ".to_owned();
-    let sessions = serving.zks.sessions().into_iter();
-    write_sets(
-        &mut text,
-        sessions.map(|info| (info.expires, info.session)),
-        shell,
-    );
+    let mut text = "SessionTracker dump:\n".to_owned();
+    write_sessions(&mut text, serving, shell);
     text.push_str("ephemeral nodes dump:\n");
     write_ephemerals(&mut text, serving);
     text.push_str("Connections dump:\nConnections ");
@@ -28,6 +23,26 @@ pub(super) fn dump(serving: &Serving, shell: &Shell) -> String {
     });
     write_sets(&mut text, cnxns, shell);
     text
+}
+
+/// A learner knows whose sessions there are; when they expire is their leader's.
+fn write_sessions(text: &mut String, serving: &Serving, shell: &Shell) {
+    let mut sessions = serving.zks.sessions();
+    if serving.quorum.is_some() && server::leading(serving).is_none() {
+        sessions.sort_unstable_by_key(|info| info.session);
+        let _ = writeln!(text, "Global Sessions({}):", sessions.len());
+        for info in sessions {
+            let _ = writeln!(text, "{}\t{}ms", info.session, info.timeout_ms);
+        }
+        return;
+    }
+    text.push_str("Session ");
+    let sessions = sessions.into_iter();
+    write_sets(
+        text,
+        sessions.map(|info| (info.expires, info.session)),
+        shell,
+    );
 }
 
 fn write_ephemerals(text: &mut String, serving: &Serving) {

@@ -9,6 +9,8 @@ mod environment;
 mod java_text;
 mod monitor;
 mod server;
+#[cfg(test)]
+mod tests;
 mod watches;
 
 pub use client::four_letter_word;
@@ -107,7 +109,30 @@ pub(crate) fn answer(word: Word, asker: ConnId, shell: &Shell) -> String {
     text
 }
 
+/// What a member answers as long as it serves in no role.
+pub(crate) const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests";
+
 fn run(word: Word, asker: ConnId, shell: &Shell, serving: &mut Serving) -> String {
+    if !serving.serves() {
+        match word {
+            Word::Isro => return "null".to_owned(),
+            // About the process.
+            Word::Ruok | Word::Envi | Word::Gtmk | Word::Stmk(_) | Word::TelnetClose => {}
+            Word::Conf
+            | Word::Cons
+            | Word::Crst
+            | Word::Dirs
+            | Word::Dump
+            | Word::Hash
+            | Word::Mntr
+            | Word::Srst
+            | Word::Srvr
+            | Word::Stat
+            | Word::Wchc
+            | Word::Wchp
+            | Word::Wchs => return format!("{NOT_SERVING}\n"),
+        }
+    }
     match word {
         Word::Conf => configuration::conf(serving, shell),
         Word::Cons => connections::cons(serving, asker, shell),

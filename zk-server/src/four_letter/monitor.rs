@@ -3,8 +3,9 @@
 use std::fmt::{Display, Write as _};
 
 use super::java_text;
-use super::server::VERSION;
+use super::server::{self, VERSION};
 use crate::net::{Serving, Shell};
+use crate::quorum::{Leading, PeerState, QuorumView};
 use crate::stats::ServerStats;
 
 /// Apache's keys as far as they mean something here. Apache lists them in the
@@ -15,13 +16,51 @@ pub(super) fn mntr(serving: &Serving, shell: &Shell) -> String {
         let _ = writeln!(text, "zk_{key}\t{value}");
     };
     put("version", &VERSION);
-    put("server_state", &"standalone");
+    put("server_state", &server::mode(serving));
+    if let Some(view) = &serving.quorum {
+        put("peer_state", &view.peer_state());
+    }
     put_requests(&mut put, serving);
     put_tree(&mut put, serving);
     put_connections(&mut put, serving);
     let uptime = shell.env.now().since(serving.started).as_millis();
     put("uptime", &uptime);
+    if let Some(view) = &serving.quorum {
+        put_ensemble(&mut put, view, shell);
+    }
     text
+}
+
+fn put_ensemble(put: &mut impl FnMut(&str, &dyn Display), view: &QuorumView, shell: &Shell) {
+    put("quorum_size", &view.verifier.voters().count());
+    put("looking_count", &view.looking_count);
+    if let (PeerState::Observing, Some(leader)) = (view.state, view.leader) {
+        put("observer_master_id", &leader);
+    }
+    if let Some(leading) = &view.leading {
+        put_leader(put, leading, view, shell);
+    }
+}
+
+fn put_leader(
+    put: &mut impl FnMut(&str, &dyn Display),
+    leading: &Leading,
+    view: &QuorumView,
+    shell: &Shell,
+) {
+    let synced = leading.synced(&view.verifier);
+    let uptime = shell.env.now().since(leading.since).as_millis();
+    let [last, min, max] = leading.proposals.last_min_max();
+    put("learners", &leading.learners.len());
+    put("synced_followers", &synced.followers);
+    put("synced_non_voting_followers", &synced.non_voting_followers);
+    put("synced_observers", &synced.observers);
+    put("pending_syncs", &leading.pending_syncs);
+    put("leader_uptime", &uptime);
+    put("last_proposal_size", &last);
+    put("max_proposal_size", &max);
+    put("min_proposal_size", &min);
+    put("proposal_count", &leading.proposals.count());
 }
 
 fn put_requests(put: &mut impl FnMut(&str, &dyn Display), serving: &Serving) {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::connections::{self, Detail};
 use super::java_text;
 use crate::net::{Serving, Shell};
+use crate::quorum::{Leading, QuorumView};
 use crate::zookeeper_server::ConnId;
 
 /// Apache's layout, `<version>-<revision>, built on <date>`. The version is the one
@@ -31,6 +32,9 @@ pub(super) fn stat(serving: &Serving, asker: ConnId, shell: &Shell) -> String {
 
 pub(super) fn srst(serving: &mut Serving) -> String {
     serving.stats.reset();
+    if let Some(view) = &mut serving.quorum {
+        view.reset();
+    }
     "Server stats reset.\n".to_owned()
 }
 
@@ -48,7 +52,7 @@ fn counters(serving: &Serving) -> String {
          Connections: {}\n\
          Outstanding: 0\n\
          Zxid: {}\n\
-         Mode: standalone\n\
+         Mode: {}\n\
          Node count: {}\n",
         latency.min(),
         latency.max(),
@@ -56,7 +60,23 @@ fn counters(serving: &Serving) -> String {
         stats.packets_sent,
         serving.cnxns.len(),
         zks.last_zxid(),
+        mode(serving),
         zks.node_count(),
     );
+    if let Some(leading) = leading(serving) {
+        let [last, min, max] = leading.proposals.last_min_max();
+        let _ = writeln!(text, "Proposal sizes last/min/max: {last}/{min}/{max}");
+    }
     text
+}
+
+/// What the server is to its clients.
+pub(crate) fn mode(serving: &Serving) -> &'static str {
+    let view = serving.quorum.as_ref();
+    view.map_or("standalone", QuorumView::mode)
+}
+
+/// What only a leader has.
+pub(crate) fn leading(serving: &Serving) -> Option<&Leading> {
+    serving.quorum.as_ref()?.leading.as_ref()
 }

@@ -32,6 +32,7 @@ pub(crate) use data_dir::DataDir;
 pub use error::StorageError;
 #[allow(unused_imports, reason = "a learner will install a snapshot")]
 pub(crate) use install::install_snapshot;
+pub(crate) use names::VERSION_DIR;
 pub(crate) use purge::purge;
 #[allow(unused_imports, reason = "a leader will read its log for learners")]
 pub(crate) use read_log::{newest_snapshot_bytes, read_log};
