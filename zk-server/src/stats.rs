@@ -89,6 +89,16 @@ impl ServerStats {
         *self = Self::default();
     }
 
+    /// Last, least and greatest size of a response; −1 stands for "none yet".
+    pub(crate) fn last_min_max_response(&self) -> [i64; 3] {
+        let size = &self.response_size;
+        if size.is_empty() {
+            return [-1; 3];
+        }
+        let known = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        [self.last_response_size, size.min(), size.max()].map(known)
+    }
+
     /// Counts frames that go out: `frames` holds them with their length words.
     pub(crate) fn record_responses(&mut self, frames: &[u8], count: u32) {
         self.packets_sent += u64::from(count);

@@ -1,6 +1,7 @@
-//! `mntr`: the numbers a monitoring system collects.
+//! The numbers a monitoring system collects: as `mntr` shows them, and for whoever shows
+//! them otherwise.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::{self, Write as _};
 
 use super::java_text;
 use super::server::{self, VERSION};
@@ -8,109 +9,152 @@ use crate::net::{Serving, Shell};
 use crate::quorum::{Leading, PeerState, QuorumView};
 use crate::stats::ServerStats;
 
-/// Apache's keys as far as they mean something here. Apache lists them in the
-/// order of a hash table, so that readers go by name.
+/// One of Apache's keys, without the `zk_` of `mntr`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Metric {
+    pub(crate) key: &'static str,
+    pub(crate) value: Value,
+}
+
+/// What stands behind a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    Text(String),
+    /// Goes up and down.
+    Gauge(i64),
+    /// Goes up, until `srst`.
+    Counter(u64),
+    /// A mean, in ten-thousandths.
+    Mean(u64),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Gauge(number) => number.fmt(f),
+            Self::Counter(number) => number.fmt(f),
+            Self::Mean(ten_thousandths) => f.write_str(&java_text::double(*ten_thousandths)),
+        }
+    }
+}
+
 pub(super) fn mntr(serving: &Serving, shell: &Shell) -> String {
     let mut text = String::new();
-    let mut put = |key: &str, value: &dyn Display| {
+    for Metric { key, value } in metrics(serving, shell) {
         let _ = writeln!(text, "zk_{key}\t{value}");
-    };
-    put("version", &VERSION);
-    put("server_state", &server::mode(serving));
-    if let Some(view) = &serving.quorum {
-        put("peer_state", &view.peer_state());
-    }
-    put_requests(&mut put, serving);
-    put_tree(&mut put, serving);
-    put_connections(&mut put, serving);
-    let uptime = shell.env.now().since(serving.started).as_millis();
-    put("uptime", &uptime);
-    if let Some(view) = &serving.quorum {
-        put_ensemble(&mut put, view, shell);
     }
     text
 }
 
-fn put_ensemble(put: &mut impl FnMut(&str, &dyn Display), view: &QuorumView, shell: &Shell) {
-    put("quorum_size", &view.verifier.voters().count());
-    put("looking_count", &view.looking_count);
-    if let (PeerState::Observing, Some(leader)) = (view.state, view.leader) {
-        put("observer_master_id", &leader);
+/// Apache's keys as far as they mean something here. Apache lists them in the
+/// order of a hash table, so that readers go by name.
+pub(crate) fn metrics(serving: &Serving, shell: &Shell) -> Vec<Metric> {
+    let mut metrics = Metrics::default();
+    metrics.text("version", VERSION);
+    metrics.text("server_state", server::mode(serving));
+    if let Some(view) = &serving.quorum {
+        metrics.text("peer_state", &view.peer_state());
     }
-    if let Some(leading) = &view.leading {
-        put_leader(put, leading, view, shell);
+    metrics.requests(&serving.stats);
+    metrics.tree(serving);
+    metrics.connections(serving);
+    let uptime = shell.env.now().since(serving.started);
+    metrics.gauge("uptime", uptime.as_millis());
+    if let Some(view) = &serving.quorum {
+        metrics.ensemble(view, shell);
     }
+    metrics.0
 }
 
-fn put_leader(
-    put: &mut impl FnMut(&str, &dyn Display),
-    leading: &Leading,
-    view: &QuorumView,
-    shell: &Shell,
-) {
-    let synced = leading.synced(&view.verifier);
-    let uptime = shell.env.now().since(leading.since).as_millis();
-    let [last, min, max] = leading.proposals.last_min_max();
-    put("learners", &leading.learners.len());
-    put("synced_followers", &synced.followers);
-    put("synced_non_voting_followers", &synced.non_voting_followers);
-    put("synced_observers", &synced.observers);
-    put("pending_syncs", &leading.pending_syncs);
-    put("leader_uptime", &uptime);
-    put("last_proposal_size", &last);
-    put("max_proposal_size", &max);
-    put("min_proposal_size", &min);
-    put("proposal_count", &leading.proposals.count());
-}
+#[derive(Default)]
+struct Metrics(Vec<Metric>);
 
-fn put_requests(put: &mut impl FnMut(&str, &dyn Display), serving: &Serving) {
-    let stats = &serving.stats;
-    let mean = java_text::double(stats.latency.mean_in_ten_thousandths());
-    put("avg_latency", &mean);
-    put("max_latency", &stats.latency.max());
-    put("min_latency", &stats.latency.min());
-    put("packets_received", &stats.packets_received);
-    put("packets_sent", &stats.packets_sent);
-    put("bytes_received_count", &stats.bytes_received);
-    put("outstanding_requests", &0);
-    put_response_sizes(put, stats);
-}
+impl Metrics {
+    fn put(&mut self, key: &'static str, value: Value) {
+        self.0.push(Metric { key, value });
+    }
 
-/// −1 stands for "none yet".
-fn put_response_sizes(put: &mut impl FnMut(&str, &dyn Display), stats: &ServerStats) {
-    let sizes = if stats.response_size.is_empty() {
-        [-1; 3].map(i128::from)
-    } else {
-        let size = &stats.response_size;
-        [stats.last_response_size, size.max(), size.min()].map(i128::from)
-    };
-    put("last_client_response_size", &sizes[0]);
-    put("max_client_response_size", &sizes[1]);
-    put("min_client_response_size", &sizes[2]);
-}
+    fn text(&mut self, key: &'static str, value: &str) {
+        self.put(key, Value::Text(value.to_owned()));
+    }
 
-fn put_tree(put: &mut impl FnMut(&str, &dyn Display), serving: &Serving) {
-    let zks = &serving.zks;
-    put("znode_count", &zks.node_count());
-    put("watch_count", &zks.watch_count());
-    put("ephemerals_count", &zks.ephemerals_count());
-    put("approximate_data_size", &zks.approximate_data_size());
-    put("global_sessions", &zks.session_count());
-    put("local_sessions", &0);
-}
+    fn gauge(&mut self, key: &'static str, value: impl TryInto<i64>) {
+        self.put(key, Value::Gauge(value.try_into().unwrap_or(i64::MAX)));
+    }
 
-fn put_connections(put: &mut impl FnMut(&str, &dyn Display), serving: &Serving) {
-    let stats = &serving.stats;
-    put("num_alive_connections", &serving.cnxns.len());
-    put("connection_request_count", &stats.connection_requests);
-    put("connection_rejected", &stats.connections_rejected);
-    put("connection_drop_count", &stats.connections_dropped);
-    put("connection_drop_probability", &"0.0");
-    put(
-        "sessionless_connections_expired",
-        &stats.idle_connections_expired,
-    );
-    put("outstanding_tls_handshake", &0);
-    put("non_mtls_remote_conn_count", &0);
-    put("non_mtls_local_conn_count", &0);
+    fn counter(&mut self, key: &'static str, value: u64) {
+        self.put(key, Value::Counter(value));
+    }
+
+    fn requests(&mut self, stats: &ServerStats) {
+        let latency = &stats.latency;
+        self.put(
+            "avg_latency",
+            Value::Mean(latency.mean_in_ten_thousandths()),
+        );
+        self.gauge("max_latency", latency.max());
+        self.gauge("min_latency", latency.min());
+        self.counter("packets_received", stats.packets_received);
+        self.counter("packets_sent", stats.packets_sent);
+        self.counter("bytes_received_count", stats.bytes_received);
+        self.gauge("outstanding_requests", 0);
+        let [last, min, max] = stats.last_min_max_response();
+        self.gauge("last_client_response_size", last);
+        self.gauge("max_client_response_size", max);
+        self.gauge("min_client_response_size", min);
+    }
+
+    fn tree(&mut self, serving: &Serving) {
+        let zks = &serving.zks;
+        self.gauge("znode_count", zks.node_count());
+        self.gauge("watch_count", zks.watch_count());
+        self.gauge("ephemerals_count", zks.ephemerals_count());
+        self.gauge("approximate_data_size", zks.approximate_data_size());
+        self.gauge("global_sessions", zks.session_count());
+        self.gauge("local_sessions", 0);
+    }
+
+    fn connections(&mut self, serving: &Serving) {
+        let stats = &serving.stats;
+        self.gauge("num_alive_connections", serving.cnxns.len());
+        self.counter("connection_request_count", stats.connection_requests);
+        self.counter("connection_rejected", stats.connections_rejected);
+        self.counter("connection_drop_count", stats.connections_dropped);
+        self.put("connection_drop_probability", Value::Mean(0));
+        self.counter(
+            "sessionless_connections_expired",
+            stats.idle_connections_expired,
+        );
+        self.gauge("outstanding_tls_handshake", 0);
+        self.gauge("non_mtls_remote_conn_count", 0);
+        self.gauge("non_mtls_local_conn_count", 0);
+    }
+
+    fn ensemble(&mut self, view: &QuorumView, shell: &Shell) {
+        self.gauge("quorum_size", view.verifier.voters().count());
+        self.counter("looking_count", view.looking_count);
+        if let (PeerState::Observing, Some(leader)) = (view.state, view.leader) {
+            self.gauge("observer_master_id", leader.0);
+        }
+        if let Some(leading) = &view.leading {
+            self.leader(leading, view, shell);
+        }
+    }
+
+    fn leader(&mut self, leading: &Leading, view: &QuorumView, shell: &Shell) {
+        let synced = leading.synced(&view.verifier);
+        let uptime = shell.env.now().since(leading.since);
+        let [last, min, max] = leading.proposals.last_min_max();
+        self.gauge("learners", leading.learners.len());
+        self.gauge("synced_followers", synced.followers);
+        self.gauge("synced_non_voting_followers", synced.non_voting_followers);
+        self.gauge("synced_observers", synced.observers);
+        self.gauge("pending_syncs", leading.pending_syncs);
+        self.gauge("leader_uptime", uptime.as_millis());
+        self.gauge("last_proposal_size", last);
+        self.gauge("max_proposal_size", max);
+        self.gauge("min_proposal_size", min);
+        self.counter("proposal_count", leading.proposals.count());
+    }
 }
