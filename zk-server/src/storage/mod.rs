@@ -30,17 +30,13 @@ mod tests;
 
 pub(crate) use data_dir::DataDir;
 pub use error::StorageError;
-#[allow(unused_imports, reason = "a learner will install a snapshot")]
 pub(crate) use install::install_snapshot;
 pub(crate) use names::VERSION_DIR;
 pub(crate) use purge::purge;
-#[allow(unused_imports, reason = "a leader will read its log for learners")]
 pub(crate) use read_log::{newest_snapshot_bytes, read_log};
 pub(crate) use recovery::{Recovered, Recovery, recover};
 pub(crate) use snapshot_file::write_snapshot;
 pub(crate) use snapshot_walk::{SnapshotBeginning, SnapshotSource, Still};
-#[allow(unused_imports, reason = "a learner will truncate")]
 pub(crate) use truncate::truncate_log;
 pub(crate) use txn_log::{LogSettings, TxnLog};
-#[allow(unused_imports, reason = "a SNAP synchronisation will use it")]
-pub(crate) use wire::{WireSnapshot, WireSnapshotReader, send_snapshot};
+pub(crate) use wire::{WireSnapshotReader, send_snapshot};
