@@ -17,6 +17,7 @@ mod disk;
 pub mod disk_contract;
 mod env;
 mod io_thread;
+mod memory_disk;
 mod probe;
 #[cfg(feature = "planted-bugs")]
 mod probed_env;
@@ -31,6 +32,7 @@ mod tokio_timer;
 
 pub use disk::{Disk, File, OpenMode};
 pub use env::{BoxFuture, BoxStream, Env, Listener, Stream, accept};
+pub use memory_disk::MemoryDisk;
 pub use probe::{Probe, Probed};
 #[cfg(feature = "planted-bugs")]
 pub use probed_env::ProbedEnv;
