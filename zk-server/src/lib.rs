@@ -37,6 +37,12 @@
 mod auth;
 pub mod config;
 mod conn;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "what starts the peers of an ensemble will use it"
+)]
+mod ensemble;
 mod error;
 mod four_letter;
 #[doc(hidden)]

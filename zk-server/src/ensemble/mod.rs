@@ -1,0 +1,3 @@
+//! Ensembles inside a process.
+
+mod links;
