@@ -1,3 +1,5 @@
 //! Ensembles inside a process.
 
+mod gate;
 mod links;
+mod peer_env;
