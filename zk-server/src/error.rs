@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -112,5 +113,15 @@ pub enum ServerError {
     Failed {
         /// What it was doing.
         stage: &'static str,
+    },
+    /// An ensemble is not in the state that was waited for.
+    #[error("{missing} after {waited:?}: {peers}")]
+    Unsettled {
+        /// What did not come, such as "no leader".
+        missing: String,
+        /// How long it was waited for.
+        waited: Duration,
+        /// What each peer says of itself.
+        peers: String,
     },
 }

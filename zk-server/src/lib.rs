@@ -22,7 +22,8 @@
 //! ```
 //!
 //! [`Server`] has what tests of a ZooKeeper client's owner need: expiry on demand,
-//! connections that are dropped, frozen or delayed, a server that pauses.
+//! connections that are dropped, frozen or delayed, a server that pauses. [`Ensemble`] is
+//! several of them in this process, which can be killed, frozen and cut off from one another.
 //! [`ServerConfig`] holds what can be set, with Apache's limits and defaults, and
 //! [`ZooCfg`] reads it from a `zoo.cfg`.
 //!
@@ -37,11 +38,6 @@
 mod auth;
 pub mod config;
 mod conn;
-#[allow(
-    dead_code,
-    unreachable_pub,
-    reason = "what starts the peers of an ensemble will use it"
-)]
 mod ensemble;
 mod error;
 mod four_letter;
@@ -72,6 +68,7 @@ mod txn;
 mod zookeeper_server;
 
 pub use config::{EnsembleConfig, FourLetterWords, ServerConfig, ServerConfigBuilder, ZooCfg};
+pub use ensemble::{Cut, Ensemble, EnsembleBuilder, Transport};
 pub use error::{ConfigError, ServerError};
 #[doc(hidden)]
 pub use four_letter::four_letter_word;
