@@ -15,6 +15,7 @@ pub mod raw_session;
 pub mod recipes_sim;
 pub mod tap;
 pub mod target;
+pub mod tree;
 pub mod versions;
 pub mod wait;
 pub mod wire;

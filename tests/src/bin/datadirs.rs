@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use zk_client::{Acl, AclId, Client, CreateMode, Perms};
+use zk_tests::tree::{Znode, read_tree};
 use zk_tests::wait::eventually;
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -212,23 +213,14 @@ async fn reaped(client: &Client, base: &str) -> Result<(), Failure> {
 async fn dump(servers: &str) -> Result<(), Failure> {
     let client = connect(servers).await?;
     // What asking has done to the tree is no part of the answer: a session's zxid alone.
-    let mut waiting = vec![String::from("/")];
     let mut text = String::new();
-    while let Some(path) = waiting.pop() {
-        let (data, stat) = client.get_data(&path, None).await?;
-        let (acl, _) = client.get_acl(&path).await?;
+    for (path, znode) in read_tree(&client).await? {
+        let Znode { data, acl, stat } = znode;
         writeln!(
             text,
             "{path} {:?} {acl:?} {stat:?}",
             data.escape_ascii().to_string()
         )?;
-        let mut names = client.get_children(&path, None).await?;
-        names.sort();
-        names.retain(|name| path != "/" || name != "zookeeper");
-        waiting.extend(names.iter().rev().map(|name| match path.as_str() {
-            "/" => format!("/{name}"),
-            path => format!("{path}/{name}"),
-        }));
     }
     client.close().await?;
     print!("{text}");
