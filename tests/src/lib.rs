@@ -9,6 +9,7 @@
 pub mod bundled_only;
 pub mod differential;
 pub mod fake_server;
+pub mod processes;
 pub mod proxy;
 pub mod raw;
 pub mod raw_session;

@@ -16,6 +16,9 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a condition without a notification is looked at.
 const POLL: Duration = Duration::from_millis(5);
 
+/// How often, of another process.
+const POLL_OUTSIDE: Duration = Duration::from_millis(20);
+
 /// The future's output.
 ///
 /// # Panics
@@ -42,6 +45,19 @@ pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
         }
     })
     .await;
+}
+
+/// Whether `condition` comes to hold within `limit`: for programs, which tell what is wrong
+/// instead of failing here.
+pub async fn holds_within(limit: Duration, mut condition: impl AsyncFnMut() -> bool) -> bool {
+    let mut ticks = interval(POLL_OUTSIDE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let holds = async {
+        while !condition().await {
+            ticks.tick().await;
+        }
+    };
+    ready_within(limit, holds).await.is_some()
 }
 
 /// Waits until the client's state is one that `wanted` accepts, and returns it.
