@@ -73,6 +73,8 @@ impl Programs {
             }
             Kind::Rust => {
                 let mut command = Command::new(&self.server);
+                // A backtrace would be all that is shown of the end of a log.
+                command.env("RUST_BACKTRACE", "0");
                 command.arg("start-foreground").arg(config);
                 command
             }
