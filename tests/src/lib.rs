@@ -9,6 +9,7 @@
 pub mod bundled_only;
 pub mod differential;
 pub mod fake_server;
+pub mod leader_kills;
 pub mod load;
 pub mod processes;
 pub mod proxy;
