@@ -52,6 +52,17 @@ impl HostPort {
         let addr = self.host.parse::<std::net::IpAddr>();
         addr.is_ok_and(|addr| addr.is_unspecified())
     }
+
+    /// Whether both say the same, as far as can be told without looking up names.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        self.port == other.port && self.host.eq_ignore_ascii_case(&other.host)
+    }
+
+    /// Whether the host is the machine itself, by address or by its usual name.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let addr = self.host.parse::<std::net::IpAddr>();
+        addr.is_ok_and(|addr| addr.is_loopback()) || self.host.eq_ignore_ascii_case("localhost")
+    }
 }
 
 impl fmt::Display for HostPort {
@@ -171,6 +182,22 @@ impl QuorumServer {
             learner_type: learner_type.unwrap_or(LearnerType::Participant),
             client_addr,
         })
+    }
+
+    /// Every address, the client's included, that belongs to this member alone: "any
+    /// address" and the loopback ones say nothing about where a server is.
+    pub(crate) fn distinct_addrs(&self) -> impl Iterator<Item = HostPort> {
+        let peers = self.addrs.iter();
+        let all = peers.flat_map(|addr| [addr.quorum(), addr.election()]);
+        all.chain(self.client_addr.clone())
+            .filter(|addr| !addr.is_wildcard() && !addr.is_loopback())
+    }
+
+    /// Whether learners find it where they found `other`.
+    pub(crate) fn has_quorum_addrs_of(&self, other: &Self) -> bool {
+        let addrs =
+            |server: &Self| -> Vec<_> { server.addrs.iter().map(PeerAddr::quorum).collect() };
+        addrs(self) == addrs(other)
     }
 
     /// Whether it votes.

@@ -35,7 +35,7 @@ struct Hierarchy {
 
 /// Members one configuration may have. Session ids have room for 255 servers that
 /// clients connect to, so nothing honest comes near it.
-const MAX_MEMBERS: usize = 1024;
+pub(crate) const MAX_MEMBERS: usize = 1024;
 
 /// Lines of a text, so that what strangers send costs little to read.
 const MAX_LINES: usize = 4 * MAX_MEMBERS;
@@ -122,12 +122,6 @@ impl VerifierDraft {
     ///
     /// A configuration without a server that votes, or a voter in no group.
     pub(crate) fn build(self, version: i64) -> Result<QuorumVerifier, ConfigError> {
-        if self.count().0 == 0 {
-            return Err(ConfigError::Missing {
-                key: "server.N".to_owned(),
-                purpose: "an ensemble: one server at least has to be a participant".to_owned(),
-            });
-        }
         let hierarchy = self.has_hierarchy.then_some(Hierarchy {
             groups: self.groups,
             weights: self.weights,
@@ -138,6 +132,7 @@ impl VerifierDraft {
             version,
             hidden_client_addr: None,
         };
+        verifier.check_voters()?;
         verifier.check_groups()?;
         Ok(verifier)
     }
@@ -202,6 +197,50 @@ impl QuorumVerifier {
     pub(crate) fn with_version(mut self, version: i64) -> Self {
         self.version = version;
         self
+    }
+
+    /// Whether a quorum is a majority: no groups, no weights.
+    pub(crate) fn is_majority(&self) -> bool {
+        self.hierarchy.is_none()
+    }
+
+    /// The same without the `leaving`, and with the `joining` in place of whoever had
+    /// their ids; of two with one id the last counts. Who leaves and is not there has left already.
+    ///
+    /// # Errors
+    ///
+    /// Too many members, or none that votes.
+    pub(crate) fn with_change(
+        &self,
+        leaving: &BTreeSet<ServerId>,
+        joining: Vec<QuorumServer>,
+    ) -> Result<Self, ConfigError> {
+        let mut next = self.clone();
+        next.members.retain(|id, _| !leaving.contains(id));
+        let joining = joining.into_iter().map(|server| (server.id, server));
+        for (id, server) in joining {
+            if next.hidden_client_addr == Some(id) {
+                next.hidden_client_addr = None;
+            }
+            next.members.insert(id, server);
+        }
+        if next.members.len() > MAX_MEMBERS {
+            let members = next.members.len().to_string();
+            return Err(ConfigError::value("server.N", members, "at most 1024"));
+        }
+        next.check_voters()?;
+        next.check_groups()?;
+        Ok(next)
+    }
+
+    fn check_voters(&self) -> Result<(), ConfigError> {
+        if self.voters().next().is_some() {
+            return Ok(());
+        }
+        Err(ConfigError::Missing {
+            key: "server.N".to_owned(),
+            purpose: "an ensemble: one server at least has to be a participant".to_owned(),
+        })
     }
 
     /// Leaves the client address of `id` out of the text: it stands in the static
