@@ -13,6 +13,7 @@ use zk_proto::{
 };
 
 use super::{Change, CreateTxn, SetAclTxn, SetDataTxn, Txn, TxnBody, TxnHeader};
+use crate::error::ConfigError;
 use crate::tree::{AclList, DIGEST_VERSION, EphemeralType, TreeDigest, open_acl};
 
 #[cfg(test)]
@@ -70,6 +71,31 @@ pub(crate) fn decode_txn(bytes: &Bytes) -> Result<Txn, DecodeError> {
 pub(crate) fn zxid_of(payload: &[u8]) -> Option<Zxid> {
     let field = payload.get(12..20)?.first_chunk()?;
     Some(Zxid(i64::from_be_bytes(*field)))
+}
+
+/// The text of the configuration that an encoded transaction proposes, if it does; all
+/// other transactions are left alone.
+///
+/// # Errors
+///
+/// A reconfiguration that cannot be read.
+pub(crate) fn reconfigured(payload: &Bytes) -> Result<Option<String>, ConfigError> {
+    let number = payload.get(28..32).and_then(|field| field.first_chunk());
+    if number.map(|number| i32::from_be_bytes(*number)) != Some(OpCode::Reconfig as i32) {
+        return Ok(None);
+    }
+    let bad = |what: String| ConfigError::value("a reconfiguration", what, "a configuration");
+    match decode_txn(payload)
+        .map_err(|error| bad(error.to_string()))?
+        .body
+    {
+        TxnBody::Reconfig(txn) => {
+            let data = txn.data.unwrap_or_default().into_vec();
+            let text = String::from_utf8(data);
+            text.map(Some).map_err(|_| bad("not UTF-8".to_owned()))
+        }
+        other => Err(bad(format!("{:?}", type_of(&other)))),
+    }
 }
 
 fn type_of(body: &TxnBody) -> OpCode {

@@ -5,7 +5,7 @@
 
 mod codec;
 
-pub(crate) use codec::{UNKNOWN_CVERSION, decode_txn, encode_txn, zxid_of};
+pub(crate) use codec::{UNKNOWN_CVERSION, decode_txn, encode_txn, reconfigured, zxid_of};
 
 use std::sync::Arc;
 

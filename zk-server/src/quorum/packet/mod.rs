@@ -7,7 +7,7 @@ pub(crate) use decoder::{PacketDecoder, PacketError};
 pub(crate) use payload::{
     ForwardedRequest, LEARNER_PROTOCOL_VERSION, LearnerInfo, PayloadError, Revalidate, Revalidated,
     SNAP_SIGNATURE, Touch, decode_current_epoch, decode_informed, decode_server_id,
-    decode_touch_table, encode_epoch, encode_touch_table,
+    decode_touch_table, encode_epoch, encode_informed, encode_server_id, encode_touch_table,
 };
 
 use bytes::{BufMut, Bytes, BytesMut};

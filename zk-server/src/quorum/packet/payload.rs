@@ -86,6 +86,19 @@ pub(crate) fn decode_server_id(mut data: &[u8]) -> Result<ServerId, PayloadError
     id.map(ServerId)
 }
 
+/// The data of COMMITANDACTIVATE.
+pub(crate) fn encode_server_id(id: ServerId) -> Bytes {
+    Bytes::copy_from_slice(&id.0.to_be_bytes())
+}
+
+/// The data of INFORMANDACTIVATE.
+pub(crate) fn encode_informed(leader: ServerId, payload: &[u8]) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(8 + payload.len());
+    bytes.put_i64(leader.0);
+    bytes.put_slice(payload);
+    bytes.freeze()
+}
+
 /// The designated leader and the transaction of INFORMANDACTIVATE.
 ///
 /// # Errors
@@ -337,6 +350,8 @@ mod tests {
     #[test]
     fn an_activation_names_a_leader() {
         let data = Bytes::from_static(b"\0\0\0\0\0\0\0\x03txn");
+        assert_eq!(encode_informed(ServerId(3), b"txn"), data);
+        assert_eq!(encode_server_id(ServerId(3)), data[..8]);
         assert_eq!(decode_server_id(&data), Ok(ServerId(3)));
         let (leader, txn) = decode_informed(data).unwrap();
         assert_eq!((leader, &txn[..]), (ServerId(3), &b"txn"[..]));
