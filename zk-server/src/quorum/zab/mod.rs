@@ -25,7 +25,16 @@
 //! completion is told by a `handle_*` afterwards. Commits are carried out at once: whatever
 //! follows a commit may look at the tree and expect it there.
 //!
-//! Transactions are opaque. `payload` is what stands in the log and in a PROPOSAL.
+//! Transactions are opaque, but for those that change the configuration. `payload` is
+//! what stands in the log and in a PROPOSAL.
+//!
+//! # Reconfiguration
+//!
+//! A server keeps two configurations on disk: the one in force, and the last seen, which
+//! may be a newer one that was proposed. `ConfigProposed` and `NewConfig` replace the last
+//! seen, durably before anything is that follows: whoever has the transaction of a
+//! reconfiguration in its log has to know that a quorum of both is needed. `Activate` puts
+//! one in force. Where reconfigurations are disabled neither changes.
 //!
 //! # What the disk has to promise
 //!
@@ -39,6 +48,7 @@
 //!   history is a prefix of that epoch's, and anyone who has the epoch outvotes it.
 
 mod committed_log;
+mod config;
 mod leader;
 mod learner;
 mod learner_handler;
@@ -48,13 +58,13 @@ mod sync;
 mod tests;
 
 pub(crate) use committed_log::{CommittedLog, DEFAULT_COMMITTED_LOG_COUNT};
+pub(crate) use config::Config as LeaderConfig;
 pub(crate) use leader::{
-    Config as LeaderConfig, Leader, LeaderOptions, LeaderShutdown, LearnerLoss,
-    Output as LeaderOutput, ProposeError,
+    Leader, LeaderOptions, LeaderShutdown, LearnerLoss, Output as LeaderOutput, ProposeError,
 };
 pub(crate) use learner::{
-    Learner, LearnerOptions, LearnerShutdown, Output as LearnerOutput, SnapshotOutcome,
-    TruncateOutcome,
+    Learner, LearnerOptions, LearnerReconfig, LearnerShutdown, Output as LearnerOutput,
+    SnapshotOutcome, TruncateOutcome,
 };
 pub(crate) use learner_handler::LearnerId;
 pub(crate) use outstanding::MAX_OUTSTANDING;

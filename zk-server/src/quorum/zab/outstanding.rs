@@ -104,17 +104,24 @@ impl Outstanding {
         }
     }
 
-    /// Takes the first one if its acks satisfy `is_quorum`. Never one before another.
+    /// Takes the first one, with its acks, if they satisfy `is_quorum`. Never one before
+    /// another.
     pub(crate) fn pop_decided(
         &mut self,
-        is_quorum: impl FnOnce(&BTreeSet<ServerId>) -> bool,
-    ) -> Option<Proposal> {
-        if !is_quorum(&self.undecided.front()?.acks) {
+        is_quorum: impl FnOnce(Zxid, &BTreeSet<ServerId>) -> bool,
+    ) -> Option<(Proposal, BTreeSet<ServerId>)> {
+        let first = self.undecided.front()?;
+        if !is_quorum(first.proposal.zxid, &first.acks) {
             return None;
         }
-        let decided = self.undecided.pop_front()?.proposal;
-        self.last_committed = decided.zxid;
-        Some(decided)
+        let Undecided { proposal, acks } = self.undecided.pop_front()?;
+        self.last_committed = proposal.zxid;
+        Some((proposal, acks))
+    }
+
+    /// Who has each of them on disk, in order.
+    pub(crate) fn acks(&self) -> impl Iterator<Item = &BTreeSet<ServerId>> {
+        self.undecided.iter().map(|undecided| &undecided.acks)
     }
 
     /// As if that many transactions had been proposed and decided.
@@ -165,7 +172,7 @@ mod tests {
         Mono::from_origin(Duration::from_secs(secs))
     }
 
-    fn two(acks: &BTreeSet<ServerId>) -> bool {
+    fn two(_: Zxid, acks: &BTreeSet<ServerId>) -> bool {
         acks.len() >= 2
     }
 
@@ -189,8 +196,8 @@ mod tests {
         outstanding.ack(ServerId(2), Zxid(second.0 - 1));
         outstanding.ack(ServerId(2), Zxid(second.0 + 1));
         outstanding.ack(ServerId(2), Zxid(i64::MIN));
-        assert_eq!(outstanding.pop_decided(two).unwrap().zxid.counter(), 1);
-        assert_eq!(outstanding.pop_decided(two).unwrap().zxid, second);
+        assert_eq!(outstanding.pop_decided(two).unwrap().0.zxid.counter(), 1);
+        assert_eq!(outstanding.pop_decided(two).unwrap().0.zxid, second);
         assert_eq!(outstanding.pop_decided(two), None);
         assert_eq!(outstanding.last_committed(), second);
     }

@@ -22,6 +22,13 @@ impl Leader {
         payload: impl FnOnce(Zxid) -> Bytes,
         now: Mono,
     ) -> Result<Zxid, ProposeError> {
+        let zxid = self.next_zxid()?;
+        self.broadcast(zxid, payload(zxid), now);
+        Ok(zxid)
+    }
+
+    /// The zxid of the next proposal, if there can be one.
+    pub(super) fn next_zxid(&mut self) -> Result<Zxid, ProposeError> {
         if !self.is_established() {
             return Err(ProposeError::NotEstablished);
         }
@@ -30,11 +37,14 @@ impl Leader {
                 limit: MAX_OUTSTANDING,
             });
         }
-        let Some(zxid) = self.outstanding.next_zxid() else {
+        self.outstanding.next_zxid().ok_or_else(|| {
             self.shut_down(LeaderShutdown::ZxidRolledOver);
-            return Err(ProposeError::RolledOver);
-        };
-        let proposal = self.outstanding.push(zxid, payload(zxid));
+            ProposeError::RolledOver
+        })
+    }
+
+    pub(super) fn broadcast(&mut self, zxid: Zxid, payload: Bytes, now: Mono) {
+        let proposal = self.outstanding.push(zxid, payload);
         // First to the wire: the disks of all servers work at the same time.
         self.send_to_participants(&proposal_packet(PacketType::Proposal, &proposal));
         let synced = self
@@ -50,7 +60,6 @@ impl Leader {
         {
             self.handle_appended(zxid);
         }
-        Ok(zxid)
     }
 
     /// How many proposals are undecided.
@@ -62,7 +71,7 @@ impl Leader {
         self.send_to_all(packet, false);
     }
 
-    fn send_to_all(&mut self, packet: &QuorumPacket, observers: bool) {
+    pub(super) fn send_to_all(&mut self, packet: &QuorumPacket, observers: bool) {
         for (id, learner) in &self.learners {
             if learner.is_forwarding() && learner.is_observer() == observers {
                 self.outputs.push_back(Output::Send {
@@ -93,17 +102,30 @@ impl Leader {
         }
     }
 
-    /// Commits what is decided, in order.
+    /// Commits what is decided, in order. Behind a reconfiguration that makes somebody
+    /// else the leader, nothing.
     fn commit(&mut self) {
-        while let Some(proposal) = self
-            .outstanding
-            .pop_decided(|acks| self.config.contains_quorum(acks))
+        while self.is_established()
+            && let Some((proposal, acks)) = self
+                .outstanding
+                .pop_decided(|zxid, acks| self.config.decides(zxid, acks))
         {
-            self.send_commit(&proposal);
+            let reconfigured = self.reconfigured_by(proposal.zxid, &acks);
+            match &reconfigured {
+                Some((_, leader)) => self.send_commit_and_activate(&proposal, *leader),
+                None => self.send_commit(&proposal),
+            }
             self.last_processed = proposal.zxid;
             self.committed.push(proposal.clone());
             self.outputs.push_back(Output::Commit(proposal));
+            let next_leader = reconfigured.map(|(next, leader)| {
+                self.activate(next, leader);
+                leader
+            });
             self.answer_syncs();
+            if let Some(leader) = next_leader.filter(|leader| *leader != self.options.id) {
+                self.retire(leader);
+            }
         }
     }
 

@@ -20,6 +20,9 @@ impl Leader {
         config_version: i64,
         now: Mono,
     ) {
+        if let Phase::Retiring { leader, .. } = self.phase {
+            return self.drop_learner(from, LearnerLoss::Reconfigured(leader));
+        }
         if config_version > self.config.committed.version() {
             return self.drop_learner(from, LearnerLoss::NewerConfig(config_version));
         }
@@ -29,7 +32,7 @@ impl Leader {
         handler.stage = Stage::AwaitingEpoch;
         let server = handler.server;
         self.replace_older(from, server);
-        let is_voter = server.is_some_and(|id| self.config.committed.is_voter(id));
+        let is_voter = server.is_some_and(|id| self.config.is_voter(id));
         if let Some(epoch) = self.epoch() {
             let blind = self
                 .options
@@ -74,12 +77,14 @@ impl Leader {
     }
 
     /// Once a quorum of voters is heard, ourselves included, the epoch is the first that
-    /// none of them has accepted.
+    /// none of them has accepted. Of a configuration that was proposed a quorum is needed
+    /// as well, here and for every step that follows (Apache asks it for NEWLEADER only):
+    /// where it is in force already, its quorums may give the same epoch to another.
     pub(super) fn choose_epoch(&mut self) {
         let Phase::Discovery { heard, epoch } = &self.phase else {
             return;
         };
-        if !self.config.committed.contains_quorum(heard) {
+        if !self.config.contains_quorum(heard) {
             return;
         }
         let epoch = *epoch;
@@ -149,7 +154,7 @@ impl Leader {
                 }
                 // An empty server that may not vote has −1 for its last zxid.
                 if last_zxid != Zxid(-1) {
-                    acks.extend(server.filter(|id| self.config.committed.is_voter(*id)));
+                    acks.extend(server.filter(|id| self.config.is_voter(*id)));
                 }
             }
             self.enter_epoch();

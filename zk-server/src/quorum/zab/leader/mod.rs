@@ -3,6 +3,7 @@
 mod broadcast;
 mod discovery;
 mod output;
+mod reconfig;
 mod synchronization;
 
 pub(crate) use output::{LeaderShutdown, LearnerLoss, Output, ProposeError};
@@ -14,11 +15,12 @@ use zk_env::{Mono, Probe};
 use zk_proto::Zxid;
 
 use super::committed_log::CommittedLog;
+use super::config::Config;
 use super::learner_handler::{Heard, LearnerHandler, LearnerId, Stage};
 use super::outstanding::Outstanding;
 use super::{EpochFile, History, ZabTiming};
+use crate::quorum::ServerId;
 use crate::quorum::packet::QuorumPacket;
-use crate::quorum::{QuorumVerifier, ServerId};
 
 /// Connections that have not said who they are, beyond the members there are. Strangers
 /// fill no more than this.
@@ -41,6 +43,8 @@ pub(crate) struct LeaderOptions {
     pub(crate) max_concurrent_snap_syncs: usize,
     /// Likewise for DIFF and TRUNC; `leader.maxConcurrentDiffSyncs`.
     pub(crate) max_concurrent_diff_syncs: usize,
+    /// `reconfigEnabled`: the configuration may change.
+    pub(crate) reconfig_enabled: bool,
     /// Which bugs a simulator has planted.
     pub(crate) probe: Probe,
 }
@@ -55,6 +59,7 @@ impl LeaderOptions {
             force_snapshot_sync: false,
             max_concurrent_snap_syncs: 10,
             max_concurrent_diff_syncs: 100,
+            reconfig_enabled: false,
             probe: Probe::default(),
         }
     }
@@ -85,6 +90,15 @@ enum Phase {
     },
     /// Until the end.
     Broadcast { epoch: i64 },
+    /// The configuration has another leader: until those who are told have gone to it.
+    Retiring {
+        epoch: i64,
+        leader: ServerId,
+        /// From the first half tick on, when it is over in any case.
+        until: Option<Mono>,
+        /// Who has gone; ourselves from the beginning.
+        gone: BTreeSet<ServerId>,
+    },
     /// Shut down; whatever comes is ignored.
     Ended,
 }
@@ -108,33 +122,6 @@ pub(crate) struct Leader {
     timers: Timers,
     /// Bounded by what one input causes, since outputs are drained after each.
     outputs: VecDeque<Output>,
-}
-
-/// What a quorum is.
-#[derive(Clone, Debug)]
-pub(crate) struct Config {
-    /// The configuration in force.
-    pub(crate) committed: QuorumVerifier,
-    /// One that was proposed after it, of which a quorum is needed as well.
-    pub(crate) last_seen: Option<QuorumVerifier>,
-}
-
-impl Config {
-    /// Whether these are enough, in every configuration.
-    fn contains_quorum(&self, acks: &BTreeSet<ServerId>) -> bool {
-        let newer = self.newer();
-        self.committed.contains_quorum(acks)
-            && newer.is_none_or(|config| config.contains_quorum(acks))
-    }
-
-    fn newer(&self) -> Option<&QuorumVerifier> {
-        let newer = self.last_seen.as_ref();
-        newer.filter(|config| config.version() > self.committed.version())
-    }
-
-    fn is_voter(&self, id: ServerId) -> bool {
-        self.committed.is_voter(id) || self.newer().is_some_and(|config| config.is_voter(id))
-    }
 }
 
 /// When something is due.
@@ -285,6 +272,7 @@ impl Leader {
             now + (self.options.timing.tick_time / 2).max(Duration::from_nanos(1));
         self.timers.is_full_tick = !self.timers.is_full_tick;
         self.drop_overdue(now);
+        self.check_retirement(now);
         if !self.timers.is_full_tick {
             self.check_quorum();
         }
@@ -303,7 +291,8 @@ impl Leader {
             Phase::AwaitingEpochAcks { epoch, .. }
             | Phase::EnteringEpoch { epoch }
             | Phase::Synchronization { epoch, .. }
-            | Phase::Broadcast { epoch } => Some(*epoch),
+            | Phase::Broadcast { epoch }
+            | Phase::Retiring { epoch, .. } => Some(*epoch),
         }
     }
 
@@ -315,6 +304,7 @@ impl Leader {
             | Phase::AcceptingEpoch { .. }
             | Phase::AwaitingEpochAcks { .. }
             | Phase::EnteringEpoch { .. }
+            | Phase::Retiring { .. }
             | Phase::Ended => None,
         }
     }
@@ -337,14 +327,17 @@ impl Leader {
     /// Closes a connection and forgets it. What it has acknowledged stays acknowledged:
     /// it is on its disk.
     fn drop_learner(&mut self, learner: LearnerId, loss: LearnerLoss) {
-        if self.forget(learner) {
+        if self.learners.contains_key(&learner) {
             self.outputs.push_back(Output::Close { learner, loss });
+            self.forget(learner);
         }
     }
 
-    fn forget(&mut self, learner: LearnerId) -> bool {
+    fn forget(&mut self, learner: LearnerId) {
         self.syncs.retain(|(_, waiting)| *waiting != learner);
-        self.learners.remove(&learner).is_some()
+        if let Some(handler) = self.learners.remove(&learner) {
+            self.note_gone(handler.server);
+        }
     }
 
     fn shut_down(&mut self, reason: LeaderShutdown) {

@@ -3,6 +3,7 @@
 use thiserror::Error;
 use zk_proto::Zxid;
 
+use crate::quorum::ServerId;
 use crate::quorum::packet::{ForwardedRequest, QuorumPacket, Revalidate, Touch};
 use crate::quorum::zab::learner_handler::{HandlerError, LearnerId};
 use crate::quorum::zab::{EpochFile, Proposal};
@@ -56,6 +57,17 @@ pub(crate) enum Output {
     Append(Proposal),
     /// Apply a transaction, now.
     Commit(Proposal),
+    /// The text of a configuration that is the last seen from now on, durably before
+    /// anything that follows is.
+    ConfigProposed(String),
+    /// The last seen configuration, which this is the text of, is in force. If it came
+    /// by a transaction, that was committed just before.
+    Activate {
+        /// Its text.
+        config: String,
+        /// Who leads from now on; if that is somebody else, this role ends soon.
+        leader: ServerId,
+    },
     /// The epoch is established: `lastProcessedZxid` becomes its first zxid, clients and
     /// their requests are welcome.
     Established {
@@ -106,6 +118,12 @@ pub(crate) enum LeaderShutdown {
         /// What it has accepted, and we as well, before the role is over.
         epoch: i64,
     },
+    /// A reconfiguration has chosen another leader.
+    #[error("server {leader} leads by the new configuration")]
+    Reconfigured {
+        /// Whom to follow, without an election.
+        leader: ServerId,
+    },
     /// There is no epoch after the one before.
     #[error("the epochs are used up")]
     EpochsUsedUp,
@@ -134,6 +152,9 @@ pub(crate) enum LearnerLoss {
     /// Its configuration is newer than ours.
     #[error("its configuration is of version {0:#x}, newer than ours")]
     NewerConfig(i64),
+    /// We are about to lead no longer.
+    #[error("server {0} leads by the new configuration")]
+    Reconfigured(ServerId),
     /// It has connected anew.
     #[error("replaced by a newer connection")]
     Replaced,
@@ -154,6 +175,18 @@ pub(crate) enum ProposeError {
         /// The bound.
         limit: usize,
     },
+    /// `reconfigEnabled` is off.
+    #[error("reconfigurations are disabled")]
+    ReconfigDisabled,
+    /// One at a time.
+    #[error("the reconfiguration to version {version:#x} is in progress")]
+    ReconfigInProgress {
+        /// Of the one that was proposed.
+        version: i64,
+    },
+    /// The next configuration could not decide on anything.
+    #[error("no quorum of the next configuration is connected and in step")]
+    NewConfigNoQuorum,
     /// The zxids are used up; the leader has shut down.
     #[error("the zxids of the epoch are used up")]
     RolledOver,

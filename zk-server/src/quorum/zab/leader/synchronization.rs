@@ -20,6 +20,7 @@ impl Leader {
             epoch,
             acks: BTreeSet::from([self.options.id]),
         };
+        self.number_first_config(epoch);
         let waiting = self
             .learners
             .iter()
@@ -132,12 +133,7 @@ impl Leader {
                 self.send(to, packet);
             }
         }
-        let config = self
-            .config
-            .last_seen
-            .as_ref()
-            .unwrap_or(&self.config.committed);
-        let (zxid, config) = (first_zxid(epoch), config.to_text());
+        let (zxid, config) = (first_zxid(epoch), self.config.newest().to_text());
         self.send(
             to,
             QuorumPacket::with_data(PacketType::NewLeader, zxid, config),
@@ -182,6 +178,7 @@ impl Leader {
             | Phase::AcceptingEpoch { .. }
             | Phase::AwaitingEpochAcks { .. }
             | Phase::EnteringEpoch { .. }
+            | Phase::Retiring { .. }
             | Phase::Ended => {}
         }
     }
@@ -194,18 +191,24 @@ impl Leader {
         if !self.config.contains_quorum(acks) {
             return;
         }
-        let epoch = *epoch;
+        let (epoch, acks) = (*epoch, acks.clone());
         self.phase = Phase::Broadcast { epoch };
         self.timers.init = None;
         self.outstanding = Outstanding::new(first_zxid(epoch));
         self.last_processed = first_zxid(epoch);
-        self.outputs.push_back(Output::Established { epoch });
+        let next_leader = self.activate_last_seen(&acks);
+        if next_leader.is_none() {
+            self.outputs.push_back(Output::Established { epoch });
+        }
         let synced = self
             .learners
             .iter()
             .filter(|(_, l)| l.stage == Stage::Synced);
         for learner in synced.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.send_up_to_date(learner, now);
+        }
+        if let Some(leader) = next_leader {
+            self.retire(leader);
         }
     }
 

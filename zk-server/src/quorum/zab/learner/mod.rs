@@ -3,6 +3,7 @@
 
 mod output;
 mod pending;
+mod reconfig;
 mod serving;
 mod synchronization;
 
@@ -14,11 +15,13 @@ use zk_env::{Mono, Probe};
 use zk_proto::{SessionId, Zxid};
 
 use self::pending::Pending;
+use self::reconfig::Activation;
+use super::config::Config;
 use super::{EpochFile, History, ZabTiming, first_zxid};
 use crate::quorum::packet::{
     ForwardedRequest, LEARNER_PROTOCOL_VERSION, LearnerInfo, PacketType, QuorumPacket, encode_epoch,
 };
-use crate::quorum::{LearnerType, ServerId};
+use crate::quorum::{LearnerType, QuorumVerifier, ServerId};
 
 /// How much of the history may wait in memory for NEWLEADER, or on its way to the disk,
 /// before it is written at once or the leader read no further.
@@ -35,6 +38,9 @@ pub(crate) struct LearnerOptions {
     pub(crate) timing: ZabTiming,
     /// The version of the configuration in force here.
     pub(crate) config_version: i64,
+    /// What it takes to see the configuration change; nothing, if `reconfigEnabled` is
+    /// off, and then it does not.
+    pub(crate) reconfig: Option<LearnerReconfig>,
     /// The role before this one ended with [`LearnerShutdown::CannotTruncate`]: a leader
     /// of the same epoch is asked for a snapshot.
     pub(crate) wants_snapshot: bool,
@@ -50,10 +56,20 @@ impl LearnerOptions {
             learner_type,
             timing,
             config_version: 0,
+            reconfig: None,
             wants_snapshot: false,
             probe: Probe::default(),
         }
     }
+}
+
+/// What a learner knows that lives through reconfigurations.
+#[derive(Clone, Debug)]
+pub(crate) struct LearnerReconfig {
+    /// The configurations it begins with.
+    pub(crate) config: Config,
+    /// Whom it follows.
+    pub(crate) leader: ServerId,
 }
 
 /// Where a learner stands.
@@ -122,7 +138,9 @@ pub(crate) struct Learner {
     /// to the disk. Bounded by the packets in flight.
     syncs: VecDeque<Option<Zxid>>,
     /// Reconfigurations that take effect behind a transaction, likewise.
-    activations: VecDeque<(Option<Zxid>, ServerId)>,
+    activations: VecDeque<Activation>,
+    /// What NEWLEADER has brought: in force with UPTODATE.
+    new_leader_config: Option<QuorumVerifier>,
     /// Sessions that have shown life since the last ping, and their timeouts: at most
     /// every session there is.
     touched: BTreeMap<SessionId, i32>,
@@ -139,6 +157,7 @@ impl Learner {
             stage: Stage::Connecting,
             syncs: VecDeque::new(),
             activations: VecDeque::new(),
+            new_leader_config: None,
             touched: BTreeMap::new(),
             outputs: VecDeque::new(),
             options,

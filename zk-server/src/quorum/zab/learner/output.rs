@@ -4,6 +4,7 @@ use thiserror::Error;
 use zk_proto::Zxid;
 
 use super::pending::OrderError;
+use crate::error::ConfigError;
 use crate::quorum::ServerId;
 use crate::quorum::packet::{PacketType, PayloadError, QuorumPacket, Revalidated};
 use crate::quorum::zab::{EpochFile, Proposal};
@@ -38,14 +39,21 @@ pub(crate) enum Output {
     Append(Proposal),
     /// Apply a transaction, now. Clients see it once the learner serves.
     Commit(Proposal),
-    /// A reconfiguration that was committed just before takes effect.
-    Activate {
-        /// Who leads from now on, if it can.
-        leader: ServerId,
-    },
-    /// The text of the leader's newest configuration, to be kept as last seen, and in
-    /// force once the learner serves.
+    /// The text of a configuration that was proposed: it is the last seen from now on,
+    /// durably before anything that follows is.
+    ConfigProposed(String),
+    /// The text of the leader's newest configuration: likewise, even if one was seen that
+    /// is newer, for that has come to nothing.
     NewConfig(String),
+    /// A configuration is in force. If it came by a transaction, that was committed just
+    /// before. When the role or the leader changes with it, the role ends.
+    Activate {
+        /// Its text.
+        config: String,
+        /// Who leads from now on, if it can; nobody was named if it did not come by a
+        /// transaction.
+        leader: Option<ServerId>,
+    },
     /// The history is the ensemble's: clients are welcome.
     Established {
         /// The epoch.
@@ -94,6 +102,23 @@ pub(crate) enum LearnerShutdown {
     /// Transactions do not follow one another.
     #[error(transparent)]
     Order(#[from] OrderError),
+    /// A configuration that is none.
+    #[error("the configuration with zxid {zxid}: {error}")]
+    Config {
+        /// Of its packet.
+        zxid: Zxid,
+        /// What is wrong with it.
+        error: ConfigError,
+    },
+    /// A configuration is to take effect that was not proposed.
+    #[error("no configuration was proposed with zxid {0}")]
+    NoSuchConfig(Zxid),
+    /// The new configuration gives this server another role, or has another leader.
+    #[error("the configuration has changed")]
+    Reconfigured {
+        /// Whom to follow, or to be, without an election; nobody, if one is needed.
+        leader: Option<ServerId>,
+    },
     /// The log has no transaction that ends at what the leader wants kept. Nothing was
     /// changed. Apache cuts behind the next one, and keeps what was never committed.
     #[error("the log cannot be truncated to {0}: no such transaction")]

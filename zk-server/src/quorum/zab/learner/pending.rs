@@ -84,11 +84,16 @@ impl Pending {
         self.durable == self.appended
     }
 
+    /// Whether the history that synchronisation began with has it.
+    pub(super) fn is_known(&self, zxid: Zxid) -> bool {
+        zxid <= self.base
+    }
+
     /// Takes a transaction: the next of its epoch, or one of a later epoch. What the
     /// history has already is ignored.
     pub(super) fn receive(&mut self, proposal: Proposal) -> Result<(), OrderError> {
         let (last, zxid) = (self.last, proposal.zxid);
-        if zxid <= self.base {
+        if self.is_known(zxid) {
             return Ok(());
         }
         let is_next = zxid.epoch() == last.epoch() && zxid.0 == last.0 + 1;
@@ -102,7 +107,7 @@ impl Pending {
 
     /// The next transaction is committed.
     pub(super) fn commit(&mut self, zxid: Zxid) -> Result<(), OrderError> {
-        if zxid <= self.base {
+        if self.is_known(zxid) {
             return Ok(());
         }
         let next = self.queue.get(self.committed);

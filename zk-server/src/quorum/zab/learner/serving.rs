@@ -47,6 +47,9 @@ impl Learner {
 
     /// Hands whatever has been received to the log.
     pub(super) fn append_all(&mut self) {
+        if self.stage == Stage::Ended {
+            return;
+        }
         for proposal in self.pending.append_all() {
             let zxid = proposal.zxid;
             self.outputs.push_back(Output::Append(proposal));
@@ -89,6 +92,9 @@ impl Learner {
         let mut delivered = self.history.last_zxid;
         loop {
             self.release(delivered);
+            if self.stage == Stage::Ended {
+                break;
+            }
             let Some(proposal) = self.pending.deliver() else {
                 break;
             };
@@ -101,15 +107,12 @@ impl Learner {
     /// Activations and syncs that waited for nothing after `delivered`.
     fn release(&mut self, delivered: Zxid) {
         let is_due = |after: Option<Zxid>| after.is_none_or(|zxid| zxid <= delivered);
-        while let Some((after, leader)) = self.activations.front().copied()
-            && is_due(after)
+        while self.activations.front().is_some_and(|a| is_due(a.after))
+            && let Some(activation) = self.activations.pop_front()
         {
-            self.activations.pop_front();
-            self.outputs.push_back(Output::Activate { leader });
+            self.activate(activation.config, Some(activation.leader));
         }
-        while let Some(after) = self.syncs.front().copied()
-            && is_due(after)
-        {
+        while self.stage != Stage::Ended && self.syncs.front().is_some_and(|after| is_due(*after)) {
             self.syncs.pop_front();
             self.outputs.push_back(Output::Synced);
         }

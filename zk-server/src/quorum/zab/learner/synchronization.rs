@@ -131,20 +131,23 @@ impl Learner {
                     zxid: proposal.zxid,
                 });
             }
+            self.see_proposal(&proposal)?;
             self.pending.receive(proposal)?;
         }
         if let Some(zxid) = piece.commit {
             self.pending.commit(zxid)?;
-        }
-        if let Some(leader) = piece.activate {
-            self.activations
-                .push_back((self.pending.last_undelivered(), leader));
+            if let Some(leader) = piece.activate {
+                self.expect_activation(zxid, leader)?;
+            }
         }
         self.deliver();
         Ok(())
     }
 
     fn append_committed(&mut self) {
+        if self.stage == Stage::Ended {
+            return;
+        }
         let history = self.pending.append_committed();
         self.outputs.extend(history.into_iter().map(Output::Append));
     }
@@ -159,11 +162,7 @@ impl Learner {
         if packet.zxid != first_zxid(epoch) {
             return Err(unexpected(packet));
         }
-        let config = packet.bytes();
-        if config.len() > 1 {
-            let config = String::from_utf8_lossy(&config).into_owned();
-            self.outputs.push_back(Output::NewConfig(config));
-        }
+        self.see_new_leader(packet)?;
         if self
             .options
             .probe
@@ -205,6 +204,10 @@ impl Learner {
     ) -> Result<(), LearnerShutdown> {
         if packet.packet_type == PacketType::UpToDate {
             self.enter(Stage::Serving { epoch }, now);
+            self.activate_new_leader_config();
+            if self.stage == Stage::Ended {
+                return Ok(());
+            }
             self.outputs.push_back(Output::Established { epoch });
             self.send(QuorumPacket::bare(PacketType::Ack, first_zxid(epoch)));
             return Ok(());

@@ -429,7 +429,9 @@ impl Ensemble {
                 );
                 self.serve(id);
             }
-            LeaderOutput::Request { .. }
+            LeaderOutput::ConfigProposed(_)
+            | LeaderOutput::Activate { .. }
+            | LeaderOutput::Request { .. }
             | LeaderOutput::Touched { .. }
             | LeaderOutput::Revalidate { .. } => {}
             LeaderOutput::ShutDown(_) => self.step_down(id),
@@ -457,7 +459,8 @@ impl Ensemble {
             LearnerOutput::NewConfig(text) => {
                 assert_eq!(text, self.config.to_text());
             }
-            LearnerOutput::Activate { .. }
+            LearnerOutput::ConfigProposed(_)
+            | LearnerOutput::Activate { .. }
             | LearnerOutput::Synced
             | LearnerOutput::Revalidated(_) => {}
             LearnerOutput::ShutDown(reason) => {

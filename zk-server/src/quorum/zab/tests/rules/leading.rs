@@ -17,8 +17,8 @@ use crate::quorum::zab::{
 use crate::quorum::{QuorumVerifier, ServerId};
 
 /// A leader of three voters and an observer; what it says is drained after each input.
-struct Led {
-    leader: Leader,
+pub(super) struct Led {
+    pub(super) leader: Leader,
 }
 
 impl Led {
@@ -30,17 +30,20 @@ impl Led {
             committed,
             last_seen: None,
         };
-        let options = LeaderOptions::new(ServerId(1), TIMING);
+        Self::with(LeaderOptions::new(ServerId(1), TIMING), config, history)
+    }
+
+    pub(super) fn with(options: LeaderOptions, config: Config, history: History) -> Self {
         let leader = Leader::new(options, config, history, CommittedLog::new(500), T);
         Self { leader }
     }
 
-    fn drain(&mut self) -> Vec<LeaderOutput> {
+    pub(super) fn drain(&mut self) -> Vec<LeaderOutput> {
         std::iter::from_fn(|| self.leader.poll_output()).collect()
     }
 
     /// Packets only, and to whom.
-    fn sent(&mut self) -> Vec<(u64, PacketType, Zxid)> {
+    pub(super) fn sent(&mut self) -> Vec<(u64, PacketType, Zxid)> {
         let outputs = self.drain().into_iter();
         let sent = outputs.filter_map(|output| match output {
             LeaderOutput::Send { to, packet } => Some((to.0, packet.packet_type, packet.zxid)),
@@ -49,14 +52,29 @@ impl Led {
         sent.collect()
     }
 
-    fn hear(&mut self, from: u64, packet: QuorumPacket) -> Vec<LeaderOutput> {
+    pub(super) fn hear(&mut self, from: u64, packet: QuorumPacket) -> Vec<LeaderOutput> {
         self.leader.handle_packet(LearnerId(from), packet, T);
         self.drain()
     }
 
     /// Server `n` connects as connection `n`, having accepted `accepted`.
-    fn connect(&mut self, n: u64, accepted: i64, packet_type: PacketType) -> Vec<LeaderOutput> {
+    pub(super) fn connect(
+        &mut self,
+        n: u64,
+        accepted: i64,
+        packet_type: PacketType,
+    ) -> Vec<LeaderOutput> {
         self.leader.handle_learner_connected(LearnerId(n), T);
+        self.introduce(n, accepted, packet_type)
+    }
+
+    /// Connection `n` says that it is server `n`.
+    pub(super) fn introduce(
+        &mut self,
+        n: u64,
+        accepted: i64,
+        packet_type: PacketType,
+    ) -> Vec<LeaderOutput> {
         let info = LearnerInfo {
             server_id: Some(ServerId(n as i64)),
             protocol_version: LEARNER_PROTOCOL_VERSION,
@@ -68,36 +86,41 @@ impl Led {
         )
     }
 
-    fn ack_epoch(&mut self, n: u64, current: i32, last: Zxid) -> Vec<LeaderOutput> {
+    pub(super) fn ack_epoch(&mut self, n: u64, current: i32, last: Zxid) -> Vec<LeaderOutput> {
         self.hear(
             n,
             QuorumPacket::with_data(PacketType::AckEpoch, last, encode_epoch(current)),
         )
     }
 
-    fn persisted(&mut self, file: EpochFile) -> Vec<LeaderOutput> {
+    pub(super) fn persisted(&mut self, file: EpochFile) -> Vec<LeaderOutput> {
         self.leader.handle_epoch_persisted(file, T);
         self.drain()
     }
 
-    fn ack(&mut self, n: u64, zxid: Zxid) -> Vec<LeaderOutput> {
+    pub(super) fn ack(&mut self, n: u64, zxid: Zxid) -> Vec<LeaderOutput> {
         self.hear(n, bare(PacketType::Ack, zxid))
     }
 
     /// Three voters, of which 1 and 2 have established epoch 1.
     fn established() -> Self {
         let mut led = Self::new(3, EMPTY);
-        led.connect(2, 0, PacketType::FollowerInfo);
-        led.persisted(EpochFile::Accepted);
-        led.ack_epoch(2, 0, Zxid(0));
-        led.persisted(EpochFile::Current);
-        led.ack(2, zxid(1, 0));
-        assert!(led.leader.is_established());
+        led.establish();
         led
     }
 
+    /// Establishes epoch 1 with server 2.
+    pub(super) fn establish(&mut self) {
+        self.connect(2, 0, PacketType::FollowerInfo);
+        self.persisted(EpochFile::Accepted);
+        self.ack_epoch(2, 0, Zxid(0));
+        self.persisted(EpochFile::Current);
+        self.ack(2, zxid(1, 0));
+        assert!(self.leader.is_established());
+    }
+
     /// Server `n` joins the established epoch, by a snapshot.
-    fn join(&mut self, n: u64, packet_type: PacketType) {
+    pub(super) fn join(&mut self, n: u64, packet_type: PacketType) {
         self.connect(n, 0, packet_type);
         self.ack_epoch(n, 0, Zxid(0));
         self.leader.handle_log_read(LearnerId(n), None, T);
@@ -109,14 +132,14 @@ impl Led {
         self.ack(n, zxid(1, 0));
     }
 
-    fn propose(&mut self) -> Zxid {
+    pub(super) fn propose(&mut self) -> Zxid {
         self.leader
             .propose(|_| Bytes::from_static(b"txn"), T)
             .unwrap()
     }
 }
 
-fn commits(outputs: &[LeaderOutput]) -> Vec<Zxid> {
+pub(super) fn commits(outputs: &[LeaderOutput]) -> Vec<Zxid> {
     let commit = |output: &LeaderOutput| match output {
         LeaderOutput::Commit(proposal) => Some(proposal.zxid),
         _ => None,
@@ -124,7 +147,7 @@ fn commits(outputs: &[LeaderOutput]) -> Vec<Zxid> {
     outputs.iter().filter_map(commit).collect()
 }
 
-fn losses(outputs: &[LeaderOutput]) -> Vec<LearnerLoss> {
+pub(super) fn losses(outputs: &[LeaderOutput]) -> Vec<LearnerLoss> {
     let loss = |output: &LeaderOutput| match output {
         LeaderOutput::Close { loss, .. } => Some(loss.clone()),
         _ => None,

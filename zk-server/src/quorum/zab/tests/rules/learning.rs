@@ -14,8 +14,8 @@ use crate::quorum::zab::{
 };
 use crate::quorum::{LearnerType, ServerId};
 
-struct Learned {
-    learner: Learner,
+pub(super) struct Learned {
+    pub(super) learner: Learner,
 }
 
 fn learned(history: History) -> Learned {
@@ -25,6 +25,10 @@ fn learned(history: History) -> Learned {
 fn learning(learner_type: LearnerType, history: History, wants_snapshot: bool) -> Learned {
     let mut options = LearnerOptions::new(ServerId(2), learner_type, TIMING);
     options.wants_snapshot = wants_snapshot;
+    learning_with(options, history)
+}
+
+pub(super) fn learning_with(options: LearnerOptions, history: History) -> Learned {
     let mut learner = Learner::new(options, history, T);
     learner.handle_connected(T);
     let mut learned = Learned { learner };
@@ -32,7 +36,7 @@ fn learning(learner_type: LearnerType, history: History, wants_snapshot: bool) -
     learned
 }
 
-fn ack(zxid: Zxid) -> LearnerOutput {
+pub(super) fn ack(zxid: Zxid) -> LearnerOutput {
     LearnerOutput::Send(bare(PacketType::Ack, zxid))
 }
 
@@ -41,16 +45,16 @@ fn txn(zxid: Zxid) -> Proposal {
 }
 
 impl Learned {
-    fn drain(&mut self) -> Vec<LearnerOutput> {
+    pub(super) fn drain(&mut self) -> Vec<LearnerOutput> {
         std::iter::from_fn(|| self.learner.poll_output()).collect()
     }
 
-    fn hear(&mut self, packet: QuorumPacket) -> Vec<LearnerOutput> {
+    pub(super) fn hear(&mut self, packet: QuorumPacket) -> Vec<LearnerOutput> {
         self.learner.handle_packet(packet, T);
         self.drain()
     }
 
-    fn hear_bare(&mut self, packet_type: PacketType, zxid: Zxid) -> Vec<LearnerOutput> {
+    pub(super) fn hear_bare(&mut self, packet_type: PacketType, zxid: Zxid) -> Vec<LearnerOutput> {
         self.hear(bare(packet_type, zxid))
     }
 
@@ -58,25 +62,25 @@ impl Learned {
         self.hear(QuorumPacket::with_data(packet_type, zxid, "txn"))
     }
 
-    fn appended(&mut self, zxid: Zxid) -> Vec<LearnerOutput> {
+    pub(super) fn appended(&mut self, zxid: Zxid) -> Vec<LearnerOutput> {
         self.learner.handle_appended(zxid, T);
         self.drain()
     }
 
-    fn persisted(&mut self, file: EpochFile) -> Vec<LearnerOutput> {
+    pub(super) fn persisted(&mut self, file: EpochFile) -> Vec<LearnerOutput> {
         self.learner.handle_epoch_persisted(file, T);
         self.drain()
     }
 
     /// Has accepted epoch 2 and awaits its history.
-    fn accepting(mut self) -> Self {
+    pub(super) fn accepting(mut self) -> Self {
         self.hear_bare(PacketType::LeaderInfo, zxid(2, 0));
         self.persisted(EpochFile::Accepted);
         self
     }
 
     /// Serves in epoch 2, in which nothing has happened.
-    fn serving(self) -> Self {
+    pub(super) fn serving(self) -> Self {
         let mut learned = self.accepting();
         learned.hear_bare(PacketType::Diff, Zxid(0));
         learned.hear_bare(PacketType::NewLeader, zxid(2, 0));
@@ -314,24 +318,6 @@ fn a_session_is_asked_for_once_there_is_a_leader_to_ask() {
     assert_eq!(
         learned.hear(answer.packet()),
         [LearnerOutput::Revalidated(answer)]
-    );
-}
-
-#[test]
-fn a_reconfiguration_takes_effect_behind_its_transaction() {
-    let mut learned = learned(EMPTY).serving();
-    let first = zxid(2, 1);
-    learned.hear_txn(PacketType::Proposal, first);
-    let leader = Bytes::from_static(&[0, 0, 0, 0, 0, 0, 0, 3]);
-    let activate = QuorumPacket::with_data(PacketType::CommitAndActivate, first, leader);
-    assert_eq!(learned.hear(activate), []);
-    let outputs = learned.appended(first);
-    let activate = LearnerOutput::Activate {
-        leader: ServerId(3),
-    };
-    assert_eq!(
-        outputs,
-        [ack(first), LearnerOutput::Commit(txn(first)), activate]
     );
 }
 

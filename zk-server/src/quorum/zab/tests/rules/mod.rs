@@ -2,6 +2,7 @@
 
 mod leading;
 mod learning;
+mod reconfiguring;
 
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ fn after(ticks: f64) -> Mono {
     T + TIMING.tick_time.mul_f64(ticks)
 }
 
-fn zxid(epoch: i64, counter: i64) -> Zxid {
+const fn zxid(epoch: i64, counter: i64) -> Zxid {
     Zxid(epoch << 32 | counter)
 }
 
