@@ -240,7 +240,7 @@ fn one_at_a_time_and_the_one_that_is_meant() {
     refused(&membership, &of(0), other, "0x100000000");
     let pending = Membership {
         last_seen: membership.last_seen.clone().with_version(ZXID.0 - 1),
-        ..membership.clone()
+        ..membership
     };
     let in_progress = ErrorCode::ReconfigInProgress;
     refused(&pending, &of(-1), in_progress, "in progress");
