@@ -296,7 +296,7 @@ impl Blueprint {
         bound: Bound,
         status: watch::Sender<PeerStatus>,
     ) -> Result<(Arc<Shell>, Running), ServerError> {
-        let (env, id) = (&self.env, self.ensemble.id);
+        let env = &self.env;
         let seed = env.rng("zk-server").next_u64();
         let (storage, mut recovered) =
             storage::open(&self.config, &self.data_dir, env, seed).await?;
@@ -310,8 +310,7 @@ impl Blueprint {
             self.config.clone(),
             Arc::clone(env),
             self.on_transaction.clone(),
-            // Session ids have room for the low byte.
-            (seed, id.0 as u8),
+            (seed, Arc::new(self.ensemble.clone())),
             recovered,
         ));
         let stopped = shell.broken.child_token();

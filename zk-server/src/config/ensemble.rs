@@ -51,6 +51,8 @@ pub(crate) struct EnsembleSettings {
     pub(crate) quorum_listen_on_all_ips: bool,
     /// `reconfigEnabled`
     pub(crate) reconfig_enabled: bool,
+    /// `standaloneEnabled`: an ensemble does not shrink to a single voter.
+    pub(crate) is_standalone_enabled: bool,
     /// `multiAddress.enabled`
     pub(crate) is_multi_address: bool,
     /// `cnxTimeout`: a dial of the election port.
@@ -84,6 +86,7 @@ impl Default for EnsembleSettings {
             connect_to_learner_master_limit: 0,
             quorum_listen_on_all_ips: false,
             reconfig_enabled: false,
+            is_standalone_enabled: true,
             is_multi_address: false,
             cnx_timeout: Duration::from_secs(5),
             quorum_cnxn_timeout: None,

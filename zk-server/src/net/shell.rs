@@ -19,7 +19,7 @@ use super::cnxns::{Cnxn, Cnxns, Refusal};
 use super::inbound::Inbound;
 use super::outbox::{End, Outbox, Parcel};
 use super::storage::Storage;
-use crate::config::ServerConfig;
+use crate::config::{EnsembleConfig, ServerConfig};
 use crate::error::ServerError;
 use crate::observe::TransactionObserver;
 use crate::quorum::QuorumView;
@@ -75,9 +75,6 @@ pub(crate) struct Serving {
     pub(crate) client_port: u16,
     /// New connections are taken.
     is_open: bool,
-    /// Clients are served; a member of an ensemble without a leader answers four-letter
-    /// words alone.
-    is_serving: bool,
     /// Why the server has stopped for good: nothing of this is used any more.
     pub(super) failed: Option<ServerError>,
     /// Wakes the log.
@@ -137,7 +134,6 @@ impl Shell {
             started: now,
             client_port: 0,
             is_open: false,
-            is_serving: true,
             failed: None,
             delay: Duration::ZERO,
             armed: Mono::MAX,
@@ -160,17 +156,18 @@ impl Shell {
         }
     }
 
-    /// A member of an ensemble, which has this stored and serves nobody yet. `server_id`
-    /// makes its sessions' ids.
+    /// A member of an ensemble, which has this stored and serves nobody yet.
     pub(crate) fn for_peer(
         config: ServerConfig,
         env: Arc<dyn Env>,
         on_transaction: TransactionObserver,
-        (seed, server_id): (u64, u8),
+        (seed, ensemble): (u64, Arc<EnsembleConfig>),
         recovered: Recovered,
     ) -> Self {
         let mut shell = Self::new(config, env, on_transaction, seed, None);
         let (now, wall) = (shell.env.now(), shell.wall_ms());
+        // Session ids have room for the low byte.
+        let server_id = ensemble.id.0 as u8;
         let serving = shell.serving.get_mut();
         let serving = serving.unwrap_or_else(std::sync::PoisonError::into_inner);
         let zks = std::mem::replace(
@@ -180,7 +177,7 @@ impl Shell {
         serving.zks = zks
             .in_ensemble(server_id, wall, seed)
             .recovered(recovered, now);
-        serving.is_serving = false;
+        serving.quorum = Some(QuorumView::new(ensemble));
         shell
     }
 
@@ -282,6 +279,13 @@ impl Shell {
         }
         let (now, wall) = (self.env.now(), self.wall_ms());
         self.catch_up(serving, now, wall);
+        if !serving.serves() {
+            // Nobody knows what the ensemble has agreed on.
+            if let Some(cnxn) = serving.forget(id) {
+                cnxn.outbox.finish(End::Abort);
+            }
+            return Turn::Gone;
+        }
         let Some(cnxn) = serving.cnxns.get_mut(id) else {
             self.probe
                 .reached("server: frames behind the end of their connection");
@@ -293,13 +297,6 @@ impl Shell {
         if !serving.zks.wants_frames(id) {
             serving.is_holding_back = true;
             return Turn::Later(frame);
-        }
-        if !serving.is_serving {
-            // Nobody knows what the ensemble has agreed on.
-            if let Some(cnxn) = serving.forget(id) {
-                cnxn.outbox.finish(End::Abort);
-            }
-            return Turn::Gone;
         }
         if !cnxn.has_sent {
             cnxn.has_sent = true;
@@ -480,14 +477,23 @@ impl Shell {
 
     /// Clients are welcome from now on.
     pub(crate) fn begin_serving(&self) {
-        self.lock_for("starting to serve").is_serving = true;
+        self.with_view(|view| view.is_serving = true);
+    }
+
+    /// Has what a member tells of itself changed.
+    pub(crate) fn with_view(&self, change: impl FnOnce(&mut QuorumView)) {
+        if let Some(view) = &mut self.lock_for("telling of the ensemble").quorum {
+            change(view);
+        }
     }
 
     /// Clients are not served any more, and their connections end, once they have got what
     /// they were told. Sessions live on.
     pub(crate) fn end_serving(&self) {
         let mut serving = self.lock_for("ceasing to serve");
-        serving.is_serving = false;
+        if let Some(view) = &mut serving.quorum {
+            view.is_serving = false;
+        }
         if serving.failed.is_none() {
             serving.disconnect_all(End::Flush);
         }

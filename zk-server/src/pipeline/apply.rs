@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use zk_proto::record::{
-    Create2Response, CreateResponse, MultiResponse, MultiResult, SetAclResponse, SetDataResponse,
+    Create2Response, CreateResponse, GetDataResponse, MultiResponse, MultiResult, SetAclResponse,
+    SetDataResponse,
 };
 use zk_proto::{ErrorCode, SessionId};
 
@@ -20,6 +22,8 @@ pub(crate) enum Applied {
     Change(MultiResult),
     /// What a change of an ACL has to say.
     SetAcl(SetAclResponse),
+    /// The configuration that is in force now.
+    Reconfig(GetDataResponse),
     /// One answer for each operation.
     Multi(MultiResponse),
     /// Why nothing happened.
@@ -72,7 +76,7 @@ impl<S: WatchSink> Applying<'_, S> {
                     .collect();
                 Ok(Applied::Multi(MultiResponse { results }))
             }
-            TxnBody::Reconfig(txn) => self.set_data(txn).map(Applied::Change),
+            TxnBody::Reconfig(txn) => self.reconfig(txn).map(Applied::Reconfig),
             TxnBody::FailedMulti { prepared, errors } => {
                 let before = prepared.iter().map(|_| ErrorCode::Ok);
                 let results = before.chain(errors).map(MultiResult::Error).collect();
@@ -128,6 +132,14 @@ impl<S: WatchSink> Applying<'_, S> {
         self.watches
             .data_changed(&path, self.header.zxid, &acl, self.sink);
         Ok(MultiResult::SetData(SetDataResponse { stat }))
+    }
+
+    fn reconfig(&mut self, txn: SetDataTxn) -> Result<GetDataResponse, ErrorCode> {
+        let data = txn.data.as_deref().map(Bytes::copy_from_slice);
+        match self.set_data(txn)? {
+            MultiResult::SetData(SetDataResponse { stat }) => Ok(GetDataResponse { data, stat }),
+            _ => Err(ErrorCode::RuntimeInconsistency),
+        }
     }
 
     /// Deletes what the transaction names, then whatever else the session owns: a

@@ -12,6 +12,7 @@ pub(crate) fn reply_write(connection: &mut Connection, xid: Xid, zxid: Zxid, app
     match applied {
         Applied::Session => connection.reply(xid, zxid, ok, &()),
         Applied::Change(result) => reply_change(connection, xid, zxid, result),
+        Applied::Reconfig(body) => connection.reply(xid, zxid, ok, body),
         Applied::SetAcl(body) => connection.reply(xid, zxid, ok, body),
         // Also of one that failed: its results say so.
         Applied::Multi(body) => connection.reply(xid, zxid, ok, body),

@@ -15,7 +15,6 @@ use crate::txn::{CreateTxn, SetAclTxn, SetDataTxn, TxnHeader, UNKNOWN_CVERSION};
 
 const ROOT: &str = "/";
 const PROC: &str = "/zookeeper";
-const CONFIG: &str = "/zookeeper/config";
 
 /// All znodes of a server.
 #[derive(Debug)]
@@ -57,6 +56,9 @@ fn split(path: &str) -> Option<(&str, &str)> {
 }
 
 impl DataTree {
+    /// The znode that says who is in the ensemble.
+    pub(crate) const CONFIG: &str = "/zookeeper/config";
+
     /// A fresh tree: the four built-in znodes, made by no transaction.
     pub(crate) fn new(hashing: SeededState) -> Self {
         let mut tree = Self {
@@ -73,7 +75,7 @@ impl DataTree {
         }
         // Readable by all and writable by none (ZOOKEEPER-2014); Apache sets this
         // ACL with version −1, and clients can see that.
-        tree.add_built_in(CONFIG, Arc::from([Acl::read_only()]), -1);
+        tree.add_built_in(Self::CONFIG, Arc::from([Acl::read_only()]), -1);
         tree
     }
 
@@ -150,8 +152,8 @@ impl DataTree {
                 self.add_built_in(path, open_acl(), 0);
             }
         }
-        if self.node(CONFIG).is_none() {
-            self.add_built_in(CONFIG, Arc::from([Acl::read_only()]), -1);
+        if self.node(Self::CONFIG).is_none() {
+            self.add_built_in(Self::CONFIG, Arc::from([Acl::read_only()]), -1);
         }
         // A snapshot that was written while the server worked may have counted wrongly.
         for prefix in self.quotas.prefixes() {
@@ -187,7 +189,7 @@ impl DataTree {
 
     /// Whether the znode belongs to the server and cannot be deleted.
     pub(crate) fn is_special(path: &str) -> bool {
-        matches!(path, ROOT | PROC | QUOTA_ROOT | CONFIG)
+        matches!(path, ROOT | PROC | QUOTA_ROOT | Self::CONFIG)
     }
 
     /// The znode at `path`; the empty path is the root, any other text that is no
@@ -362,6 +364,21 @@ impl DataTree {
         self.data_size = self.data_size - before as u64 + after as u64;
         self.use_quota(&txn.path, 0, signed(after) - signed(before));
         Ok(answer)
+    }
+
+    /// Makes the configuration's znode say what this server goes by, without a transaction:
+    /// lists from files come by none, and digests leave the znode out for that reason.
+    pub(crate) fn set_config(&mut self, text: &str, version: i64, time_ms: i64) {
+        if let Some(node) = self.nodes.get_mut(Self::CONFIG) {
+            let before = node.data_len();
+            node.content = ContentDigest::new(Self::CONFIG, Some(text.as_bytes()));
+            node.data = Some(text.as_bytes().into());
+            node.stat.mzxid = Zxid(version);
+            node.stat.version = -1;
+            node.stat.mtime = time_ms;
+            let after = node.data_len();
+            self.data_size = self.data_size - before as u64 + after as u64;
+        }
     }
 
     /// Replaces a znode's ACL. Neither `mzxid` nor `mtime` move, no watch fires.

@@ -225,9 +225,11 @@ impl ZooKeeperServer {
         let name = match applied {
             // As in Apache a failed write leaves no name.
             Applied::Failed(_) => "NA",
-            Applied::Session | Applied::Change(_) | Applied::SetAcl(_) | Applied::Multi(_) => {
-                last_op(op)
-            }
+            Applied::Session
+            | Applied::Change(_)
+            | Applied::Reconfig(_)
+            | Applied::SetAcl(_)
+            | Applied::Multi(_) => last_op(op),
         };
         connection.answered(name, xid, zxid);
         if op == OpCode::CloseSession {

@@ -6,7 +6,7 @@ use zk_proto::{SessionId, Zxid};
 
 use super::commit::{InFlight, Proposal};
 use super::{ZooKeeperServer, id_origin};
-use crate::quorum::ForwardedRequest;
+use crate::quorum::{ForwardedRequest, Membership};
 use crate::session::{SessionIds, Sessions};
 use crate::storage::Recovered;
 use crate::txn::{Txn, TxnBody};
@@ -80,6 +80,7 @@ impl ZooKeeperServer {
     pub(crate) fn end_role(&mut self, now: Mono) {
         self.role = Role::Looking;
         self.in_flight = InFlight::deferred();
+        self.prep.set_membership(None);
         self.waiting.clear();
         self.upstream.clear();
         self.upstream_bytes = 0;
@@ -97,6 +98,16 @@ impl ZooKeeperServer {
             self.sessions.learn(txn.header.client, *timeout_ms, now);
         }
         self.commit(Proposal::unasked(txn));
+    }
+
+    /// Who is in the ensemble and in step, for reconfigurations to be prepared.
+    pub(crate) fn set_membership(&mut self, membership: Option<Membership>) {
+        self.prep.set_membership(membership);
+    }
+
+    /// What the configuration's znode says.
+    pub(crate) fn set_config(&mut self, text: &str, version: i64, wall_ms: i64) {
+        self.tree.set_config(text, version, wall_ms);
     }
 
     /// History has been replaced.

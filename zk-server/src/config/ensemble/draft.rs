@@ -9,7 +9,7 @@ use crate::error::ConfigError;
 use crate::quorum::{HostPort, LearnerType, QuorumVerifier, ServerId, VerifierDraft};
 
 /// The keys of a static file, before the other files have been read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct EnsembleDraft {
     settings: EnsembleSettings,
     servers: VerifierDraft,
@@ -21,28 +21,9 @@ pub(crate) struct EnsembleDraft {
     client_host: Option<String>,
     client_port: Option<u16>,
     dynamic_config_file: Option<PathBuf>,
-    is_standalone_enabled: bool,
     has_extended_types: bool,
     /// What an ensemble would be refused for.
     refused: Option<ConfigError>,
-}
-
-impl Default for EnsembleDraft {
-    fn default() -> Self {
-        Self {
-            settings: EnsembleSettings::default(),
-            servers: VerifierDraft::default(),
-            first_server_key: None,
-            version: 0,
-            peer_type: None,
-            client_host: None,
-            client_port: None,
-            dynamic_config_file: None,
-            is_standalone_enabled: true,
-            has_extended_types: false,
-            refused: None,
-        }
-    }
 }
 
 impl EnsembleDraft {
@@ -118,7 +99,7 @@ impl EnsembleDraft {
                     peer_type.map_err(|()| ConfigError::value(k, v, "observer, participant"))?;
                 self.peer_type = Some(peer_type);
             }
-            "standaloneEnabled" => self.is_standalone_enabled = boolean(k, v)?,
+            "standaloneEnabled" => self.settings.is_standalone_enabled = boolean(k, v)?,
             "extendedTypesEnabled" => self.has_extended_types = boolean(k, v)?,
             "clientPort" => self.client_port = Some(integer(k, v, 0..=u16::MAX)?),
             "clientPortAddress" => self.client_host = Some(v.to_owned()),
@@ -195,7 +176,7 @@ impl EnsembleDraft {
     /// Members that make neither.
     pub(crate) fn is_ensemble(&self) -> Result<bool, ConfigError> {
         let (voters, observers) = self.servers.count();
-        let is_distributed = voters > 1 || !self.is_standalone_enabled;
+        let is_distributed = voters > 1 || !self.settings.is_standalone_enabled;
         if !is_distributed && observers > 0 {
             let purpose = "observers: two participants, or standaloneEnabled=false";
             return Err(missing("server.N", purpose));

@@ -67,6 +67,7 @@ fn every_setting_arrives() {
         connect_to_learner_master_limit: 12,
         quorum_listen_on_all_ips: true,
         reconfig_enabled: true,
+        is_standalone_enabled: true,
         is_multi_address: true,
         cnx_timeout: Duration::from_millis(7),
         quorum_cnxn_timeout: Some(Duration::from_millis(8)),

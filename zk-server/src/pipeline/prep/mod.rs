@@ -18,9 +18,10 @@ use super::outstanding::{ChangeRecord, Outstanding, Pending};
 use super::request::{Create, CreateOp, PathVersion, Reconfig, SetAcl, SetData};
 use crate::auth::{FixupError, RawAcl, Schemes, fixup};
 use crate::config::ServerConfig;
+use crate::quorum::{Membership, ReconfigRequest};
 use crate::session::{Origin, Sessions};
 use crate::tree::{AclList, DataTree, SeededState};
-use crate::txn::{Txn, TxnBody, TxnHeader};
+use crate::txn::{SetDataTxn, Txn, TxnBody, TxnHeader};
 
 /// Makes transactions, each with the next zxid.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Prep {
     last_zxid: Zxid,
     outstanding: Outstanding,
     rules: Rules,
+    /// The ensemble, as far as this server leads it.
+    membership: Option<Membership>,
     /// Transactions carry the digest of the tree after them.
     predicts_digest: bool,
 }
@@ -92,6 +95,7 @@ const NULL: ErrorCode = ErrorCode::MarshallingError;
 struct Preparing<'p> {
     world: World<'p>,
     rules: &'p Rules,
+    membership: &'p mut Option<Membership>,
     who: Requester<'p>,
     /// What znodes it touches will remember of it.
     header: TxnHeader,
@@ -110,8 +114,14 @@ impl Prep {
                 reconfig_enabled: config.reconfig_enabled,
                 probe: Probe::default(),
             },
+            membership: None,
             predicts_digest: false,
         }
+    }
+
+    /// Who is in the ensemble and in step; nothing where reconfiguring is not possible.
+    pub(crate) fn set_membership(&mut self, membership: Option<Membership>) {
+        self.membership = membership;
     }
 
     /// Transactions up to this one have been made in an earlier life, and nothing of that
@@ -211,6 +221,7 @@ impl Prep {
         let mut preparing = Preparing {
             world,
             rules: &self.rules,
+            membership: &mut self.membership,
             who,
             header,
             pending: self.outstanding.begin(world.tree),
@@ -240,7 +251,7 @@ enum Write<'a> {
     Delete(PathVersion<'a>),
     SetData(SetData<'a>),
     SetAcl(SetAcl<'a>),
-    Reconfig,
+    Reconfig(Reconfig<'a>),
 }
 
 impl<'a> Write<'a> {
@@ -252,7 +263,7 @@ impl<'a> Write<'a> {
             OpCode::Delete => Decode::decode(body).map(Self::Delete),
             OpCode::SetData => Decode::decode(body).map(Self::SetData),
             OpCode::SetAcl => Decode::decode(body).map(Self::SetAcl),
-            OpCode::Reconfig => Reconfig::decode(body).map(|_| Self::Reconfig),
+            OpCode::Reconfig => Decode::decode(body).map(Self::Reconfig),
             // Every caller asks for a write.
             _ => unreachable!("{op:?} is no write"),
         }
@@ -266,19 +277,41 @@ impl Preparing<'_> {
             Write::Delete(delete) => self.delete(delete).map(TxnBody::Change),
             Write::SetData(set) => self.set_data(set).map(TxnBody::Change),
             Write::SetAcl(set) => self.set_acl(set).map(TxnBody::SetAcl),
-            Write::Reconfig => Err(self.reconfig()),
+            Write::Reconfig(reconfig) => self.reconfig(reconfig).map(TxnBody::Reconfig),
         }
     }
 
-    /// Switched off, or not possible without peers; never done.
-    fn reconfig(&self) -> ErrorCode {
+    /// In this order: enabled, the session, an ensemble, what is asked for, the znode's ACL.
+    fn reconfig(&mut self, request: &Reconfig<'_>) -> Result<SetDataTxn, ErrorCode> {
         if !self.rules.reconfig_enabled {
-            return ErrorCode::ReconfigDisabled;
+            return Err(ErrorCode::ReconfigDisabled);
         }
-        match self.check_session() {
-            Ok(()) => ErrorCode::Unimplemented,
-            Err(error) => error,
+        self.check_session()?;
+        let membership = self.membership.as_mut();
+        let membership = membership.ok_or(ErrorCode::Unimplemented)?;
+        let request = ReconfigRequest {
+            joining: request.joining_servers.as_deref(),
+            leaving: request.leaving_servers.as_deref(),
+            new_members: request.new_members.as_deref(),
+            config_id: request.config_id,
+        };
+        let next = membership.next(&request, self.header.zxid);
+        let next = next.map_err(|error| {
+            tracing::info!(%error, "reconfiguration refused");
+            error.code()
+        })?;
+        let acl = self.record(DataTree::CONFIG)?.acl;
+        self.check_acl(&acl, Perms::WRITE)?;
+        let text = next.to_text();
+        if let Some(membership) = &mut self.membership {
+            // The next request finds this one in progress.
+            membership.last_seen = next;
         }
+        Ok(SetDataTxn {
+            path: DataTree::CONFIG.into(),
+            data: Some(text.into_bytes().into()),
+            version: -1,
+        })
     }
 
     fn check_session(&self) -> Result<(), ErrorCode> {

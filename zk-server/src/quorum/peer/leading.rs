@@ -19,9 +19,9 @@ use super::{Peer, RoleEnd, wait_for_notice};
 use crate::net::storage::unless;
 use crate::net::{Shell, Spawner};
 use crate::quorum::packet::{PacketDecoder, PacketType, QuorumPacket};
-use crate::quorum::zab::{Leader, LeaderConfig, LeaderOptions, LeaderOutput, MAX_OUTSTANDING};
-use crate::quorum::{HostPort, LearnerId};
-use crate::txn::encode_txn;
+use crate::quorum::zab::{Leader, LeaderOptions, LeaderOutput, MAX_OUTSTANDING};
+use crate::quorum::{HostPort, LearnerId, LearnerView, QuorumVerifier};
+use crate::txn::{Txn, TxnBody, encode_txn};
 
 /// Packets of all learners that may wait to be looked at.
 const MAX_EVENTS: usize = 1024;
@@ -55,6 +55,8 @@ pub(super) struct Leading<'p> {
     to_commit: Option<Zxid>,
     /// As many proposals are undecided as may be; the machine has more.
     is_full: bool,
+    /// Who is in step has changed, and prep has to know.
+    is_membership_stale: bool,
     end: Option<RoleEnd>,
 }
 
@@ -90,13 +92,11 @@ impl<'p> Leading<'p> {
             tasks.spawn("zk-server quorum accept", accepting);
         }
         let options = LeaderOptions {
+            reconfig_enabled: peer.config.settings.reconfig_enabled,
             probe: peer.shell.env.probe(),
             ..LeaderOptions::new(peer.config.id, peer.timing)
         };
-        let config = LeaderConfig {
-            committed: peer.config.verifier.clone(),
-            last_seen: None,
-        };
+        let config = peer.membership.clone();
         let now = peer.shell.env.now();
         let committed = peer.committed_to(peer.history.last_zxid);
         let leader = Leader::new(options, config, peer.history, committed, now);
@@ -109,6 +109,7 @@ impl<'p> Leading<'p> {
             tasks,
             to_commit: None,
             is_full: false,
+            is_membership_stale: true,
             end: None,
         })
     }
@@ -119,6 +120,7 @@ impl<'p> Leading<'p> {
         let mut timer = shell.env.timer();
         loop {
             self.carry_out();
+            self.tell_prep();
             if std::mem::take(&mut self.is_full) {
                 self.propose_all();
             }
@@ -185,6 +187,7 @@ impl<'p> Leading<'p> {
                 }
             }
             Event::Lost(learner) => {
+                self.is_membership_stale = true;
                 self.links.remove(&learner);
                 self.leader.handle_learner_lost(learner);
             }
@@ -260,6 +263,12 @@ impl<'p> Leading<'p> {
                 self.to_commit = Some(proposal.zxid);
                 self.peer.committed(proposal);
             }
+            LeaderOutput::ConfigProposed(text) => self.peer.see_config(&text),
+            LeaderOutput::Activate { config, .. } => {
+                self.commit();
+                self.peer.activate_config(&config);
+                self.is_membership_stale = true;
+            }
             LeaderOutput::Established { epoch } => self.established(epoch),
             LeaderOutput::Request { from, request } => {
                 self.commit();
@@ -288,7 +297,39 @@ impl<'p> Leading<'p> {
         }
     }
 
+    /// Who is in the ensemble and in step, where requests are prepared and shown.
+    fn tell_prep(&mut self) {
+        if !std::mem::take(&mut self.is_membership_stale) {
+            return;
+        }
+        let peer = &self.peer;
+        if peer.config.settings.reconfig_enabled && self.leader.is_established() {
+            let membership = self
+                .leader
+                .membership(peer.config.settings.is_standalone_enabled);
+            peer.shell.act("telling who is in step", |zks, _, _| {
+                zks.set_membership(Some(membership));
+            });
+        }
+        let learners = self.leader.learners();
+        let learners = learners.map(|(id, learner_type, is_synced)| LearnerView {
+            id,
+            learner_type,
+            is_synced,
+            addr: None,
+            established_ms: 0,
+            last_zxid: Zxid(0),
+        });
+        let learners = learners.collect();
+        peer.shell.with_view(|view| {
+            if let Some(leading) = &mut view.leading {
+                leading.learners = learners;
+            }
+        });
+    }
+
     fn send(&mut self, to: LearnerId, packet: QuorumPacket) {
+        self.is_membership_stale |= packet.packet_type == PacketType::UpToDate;
         let Some(link) = self.links.get_mut(&to) else {
             return;
         };
@@ -302,6 +343,7 @@ impl<'p> Leading<'p> {
     }
 
     fn close(&mut self, learner: LearnerId) {
+        self.is_membership_stale = true;
         if let Some(link) = self.links.remove(&learner) {
             link.closed.cancel();
         }
@@ -322,6 +364,7 @@ impl<'p> Leading<'p> {
             .shell
             .act("beginning to lead", |zks, now, _| zks.lead(first, now));
         self.peer.established(epoch);
+        self.is_membership_stale = true;
     }
 
     /// Proposes what the machine has prepared.
@@ -336,18 +379,16 @@ impl<'p> Leading<'p> {
             if self.is_full {
                 return;
             }
-            let mut payloads = Vec::new();
+            let mut prepared = Vec::new();
             shell.take_txns(|txn| {
-                let mut payload = BytesMut::new();
-                encode_txn(txn, &mut payload);
-                payloads.push((txn.header.zxid, payload.freeze()));
-                payloads.len() < room.min(TXNS_PER_TURN)
+                prepared.push(Prepared::of(txn));
+                prepared.len() < room.min(TXNS_PER_TURN)
             });
-            if payloads.is_empty() {
+            if prepared.is_empty() {
                 return;
             }
-            for (zxid, payload) in payloads {
-                if !self.propose(zxid, payload) {
+            for prepared in prepared {
+                if !self.propose(prepared) {
                     return;
                 }
             }
@@ -356,24 +397,61 @@ impl<'p> Leading<'p> {
 
     /// Prep counts zxids as the leader does; if they should ever differ, going on would
     /// mix transactions up.
-    fn propose(&mut self, prepared: Zxid, payload: Bytes) -> bool {
+    fn propose(&mut self, prepared: Prepared) -> bool {
         let now = self.peer.shell.env.now();
-        let proposed = self.leader.propose(|_| payload, now);
+        let bytes = prepared.payload.len() as u64;
+        let payload = |_| prepared.payload;
+        let proposed = match prepared.next {
+            Some(next) => self.leader.propose_reconfig(next, payload, now),
+            None => self.leader.propose(payload, now),
+        };
         match proposed {
-            Ok(zxid) if zxid == prepared => {
+            Ok(zxid) if zxid == prepared.zxid => {
+                self.peer.shell.with_view(|view| view.proposed(bytes));
                 self.carry_out();
                 true
             }
             Ok(zxid) => {
-                tracing::error!(%zxid, %prepared, "a transaction got another zxid than it was made for");
+                tracing::error!(%zxid, prepared = %prepared.zxid, "a transaction got another zxid than it was made for");
                 self.end = Some(RoleEnd::Broken);
                 false
             }
             Err(error) => {
-                // The role is over; whoever asked will hear that from the connection.
                 tracing::warn!(%error, "a transaction cannot be proposed");
+                if !self.leader.has_ended() {
+                    // Its zxid is spent, and what comes behind it cannot be proposed.
+                    self.end = Some(RoleEnd::Broken);
+                }
                 false
             }
+        }
+    }
+}
+
+/// A transaction that waits to be proposed.
+struct Prepared {
+    zxid: Zxid,
+    payload: Bytes,
+    /// The configuration that comes with it, if it is a reconfiguration.
+    next: Option<QuorumVerifier>,
+}
+
+impl Prepared {
+    fn of(txn: &Txn) -> Self {
+        let mut payload = BytesMut::new();
+        encode_txn(txn, &mut payload);
+        let next = match &txn.body {
+            TxnBody::Reconfig(set) => {
+                let text = String::from_utf8_lossy(set.data.as_deref().unwrap_or_default());
+                // Prep has made it of one.
+                QuorumVerifier::parse(&text).ok()
+            }
+            _ => None,
+        };
+        Self {
+            zxid: txn.header.zxid,
+            payload: payload.freeze(),
+            next,
         }
     }
 }

@@ -66,7 +66,8 @@ impl<'p> Learning<'p> {
         });
         let now = peer.shell.env.now();
         let options = LearnerOptions {
-            config_version: peer.config.verifier.version(),
+            config_version: peer.membership.committed.version(),
+            reconfig: peer.learner_reconfig(leader),
             wants_snapshot: std::mem::take(&mut peer.wants_snapshot),
             probe: peer.shell.env.probe(),
             ..LearnerOptions::new(peer.config.id, learner_type, peer.timing)
@@ -270,10 +271,13 @@ impl<'p> Learning<'p> {
                 Some(txn) => self.to_commit.push(txn),
                 None => self.end = Some(RoleEnd::Broken),
             },
-            LearnerOutput::Activate { leader } => {
-                tracing::warn!(%leader, "reconfigurations are not carried out yet");
+            LearnerOutput::ConfigProposed(text) | LearnerOutput::NewConfig(text) => {
+                self.peer.see_config(&text);
             }
-            LearnerOutput::NewConfig(text) => tracing::debug!(text, "the leader's configuration"),
+            LearnerOutput::Activate { config, .. } => {
+                self.commit();
+                self.peer.activate_config(&config);
+            }
             LearnerOutput::Established { epoch } => self.established(epoch),
             LearnerOutput::Synced => {
                 self.commit();

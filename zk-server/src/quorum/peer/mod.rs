@@ -14,6 +14,7 @@ mod disk;
 mod leading;
 mod learning;
 mod link;
+mod membership;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -29,10 +30,10 @@ use self::leading::{Leading, RoleTasks};
 use self::learning::Learning;
 use super::election::{Decision, ElectionPort, InitialVote, Notice, PeerState};
 use super::zab::{
-    CommittedLog, DEFAULT_COMMITTED_LOG_COUNT, EpochFile, History, LeaderShutdown, LearnerShutdown,
-    Proposal, ZabTiming,
+    CommittedLog, DEFAULT_COMMITTED_LOG_COUNT, EpochFile, History, LeaderConfig, LeaderShutdown,
+    LearnerShutdown, Proposal, ZabTiming,
 };
-use super::{HostPort, LearnerId, LearnerType, ServerId};
+use super::{HostPort, LearnerId, LearnerType, ServerId, ZabState};
 use crate::config::EnsembleConfig;
 use crate::net::storage::Storage;
 use crate::net::{Shell, Spawner, Vital};
@@ -79,6 +80,10 @@ pub(crate) struct Peer {
     disk: Disk,
     /// The role before could not truncate its log.
     wants_snapshot: bool,
+    /// The configurations, in force and seen.
+    membership: LeaderConfig,
+    /// The election does not know of it yet.
+    is_membership_untold: bool,
     next_learner: u64,
     /// An epoch that voters have to hear of.
     epoch_to_tell: Option<i64>,
@@ -128,6 +133,10 @@ impl Peer {
         for (zxid, payload) in stored.committed {
             committed.push(Proposal { zxid, payload });
         }
+        let membership = LeaderConfig {
+            committed: config.verifier.clone(),
+            last_seen: None,
+        };
         let hashing = stored.hashing;
         let disk = Disk::start(&shell, stored.storage, hashing, &spawner, &stopped);
         Ok(Self {
@@ -141,6 +150,8 @@ impl Peer {
             logged: VecDeque::new(),
             disk,
             wants_snapshot: false,
+            membership,
+            is_membership_untold: false,
             next_learner: 0,
             epoch_to_tell: None,
             status,
@@ -156,8 +167,20 @@ impl Peer {
             stage: "taking part in the ensemble",
         };
         let stopped = self.stopped.clone();
+        self.show_config();
+        let mut designated = None;
         loop {
             self.tell(PeerState::Looking, None);
+            if let Some(leader) = designated.take()
+                && let Some(decision) = self.designated(leader).await
+            {
+                match self.take_role(decision).await {
+                    Some(next) => designated = next,
+                    None => break,
+                }
+                continue;
+            }
+            self.tell_membership().await;
             let initial = InitialVote {
                 zxid: self.history.last_zxid.0,
                 peer_epoch: self.history.current_epoch,
@@ -171,16 +194,17 @@ impl Peer {
             let Some(decision) = decided else {
                 break;
             };
-            if !self.take_role(decision).await {
-                break;
+            match self.take_role(decision).await {
+                Some(next) => designated = next,
+                None => break,
             }
         }
         self.election.stop().await;
     }
 
-    /// Does what the election has decided until that is over. False if the peer has to
-    /// stop.
-    async fn take_role(&mut self, decision: Decision) -> bool {
+    /// Does what the election has decided until that is over. Then there may be a leader
+    /// without another; nothing, if the peer has to stop.
+    async fn take_role(&mut self, decision: Decision) -> Option<Option<ServerId>> {
         tracing::info!(id = %self.config.id, leader = %decision.leader, role = ?decision.role, "there is a leader");
         self.tell(decision.role, Some(decision.leader));
         let tasks = RoleTasks {
@@ -195,10 +219,10 @@ impl Peer {
             .act("ending a role", |zks, now, _| zks.end_role(now));
         let has_settled = self.settle().await;
         if matches!(end, RoleEnd::Stopped) || !has_settled || self.stopped.is_cancelled() {
-            return false;
+            return None;
         }
         self.pause(&end, decision.role).await;
-        true
+        Some(end.designated_leader())
     }
 
     async fn play(&mut self, decision: Decision, tasks: &RoleTasks) -> RoleEnd {
@@ -339,6 +363,7 @@ impl Peer {
         self.shell.act("replacing the tree", |zks, now, _| {
             zks.replace(recovered, now);
         });
+        self.show_config();
     }
 
     /// The committed log of a leader whose history ends with `last`; empty if it does not
@@ -356,6 +381,10 @@ impl Peer {
     fn established(&mut self, epoch: i64) {
         tracing::info!(id = %self.config.id, epoch, "serving");
         self.shell.begin_serving();
+        self.shell.with_view(|view| {
+            view.zab_state = ZabState::Broadcast;
+            view.current_epoch = epoch;
+        });
         self.epoch_to_tell = Some(epoch);
         self.status.send_modify(|status| {
             status.is_serving = true;
@@ -363,14 +392,21 @@ impl Peer {
         });
     }
 
-    /// What voters have to hear of a new epoch.
+    /// What voters have to hear of a new epoch or configuration.
     async fn tell_voters(&mut self) {
+        self.tell_membership().await;
         if let Some(epoch) = self.epoch_to_tell.take() {
             self.election.set_peer_epoch(epoch).await;
         }
     }
 
     fn tell(&self, state: PeerState, leader: Option<ServerId>) {
+        let now = self.shell.env.now();
+        self.shell.with_view(|view| {
+            view.enter(state, leader, now);
+            view.current_epoch = self.history.current_epoch;
+            view.accepted_epoch = self.history.accepted_epoch;
+        });
         self.status.send_modify(|status| {
             status.state = state;
             status.leader = leader.map(|leader| leader.0);
@@ -380,7 +416,7 @@ impl Peer {
         });
     }
 
-    fn handle_notice(&self, notice: Option<Notice>) {
+    fn handle_notice(&mut self, notice: Option<Notice>) {
         match notice {
             Some(Notice::ConfigConflict { from, theirs }) => {
                 tracing::error!(%from, theirs = theirs.to_text(), "a voter's list of servers and ours could elect a leader each");
@@ -393,6 +429,7 @@ impl Peer {
                     version = config.version(),
                     "a newer configuration was adopted"
                 );
+                self.adopt(config);
             }
             None => {}
         }

@@ -19,8 +19,8 @@ use super::config::Config;
 use super::learner_handler::{Heard, LearnerHandler, LearnerId, Stage};
 use super::outstanding::Outstanding;
 use super::{EpochFile, History, ZabTiming};
-use crate::quorum::ServerId;
 use crate::quorum::packet::QuorumPacket;
+use crate::quorum::{LearnerType, ServerId};
 
 /// Connections that have not said who they are, beyond the members there are. Strangers
 /// fill no more than this.
@@ -314,10 +314,16 @@ impl Leader {
         matches!(self.phase, Phase::Broadcast { .. })
     }
 
-    /// Learners that serve clients: their ids, and whether they observe. For operators.
-    pub(crate) fn serving(&self) -> impl Iterator<Item = (ServerId, bool)> {
-        let serving = self.learners.values().filter(|l| l.stage == Stage::Serving);
-        serving.filter_map(|learner| Some((learner.server?, learner.is_observer())))
+    /// Whether the role is over, which an output has said or will say.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended)
+    }
+
+    /// Learners that have said who they are: what they are, and whether they have our
+    /// history. For operators.
+    pub(crate) fn learners(&self) -> impl Iterator<Item = (ServerId, LearnerType, bool)> {
+        let learners = self.learners.values();
+        learners.filter_map(|l| Some((l.server?, l.learner_type, l.is_synced())))
     }
 
     fn send(&mut self, to: LearnerId, packet: QuorumPacket) {
