@@ -72,7 +72,17 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// On Windows, where directories cannot be synced, this only checks that
     /// `dir` is there; NTFS journals names itself.
     fn sync_dir(&self, dir: &Path) -> BoxFuture<io::Result<()>>;
+
+    /// Takes the lock that the file `path` stands for, until the guard is dropped or the
+    /// process ends, however it ends. `WouldBlock` if somebody has it, in this process or in
+    /// another. The directory must exist; the file is made if there is none, and stays.
+    ///
+    /// Nobody is kept from anything but this lock.
+    fn lock(&self, path: &Path) -> BoxFuture<io::Result<Box<dyn Lock>>>;
 }
+
+/// A lock that is held; see [`Disk::lock`].
+pub trait Lock: fmt::Debug + Send + Sync + 'static {}
 
 /// An open file. Dropping it closes it without syncing.
 ///

@@ -18,6 +18,7 @@ pub async fn check(disk: &dyn Disk, dir: &Path) {
     removed_files_live_on_in_handles(disk, &dir.join("remove")).await;
     order_is_that_of_the_first_polls(disk, &dir.join("order")).await;
     dropped_calls_do_nothing_or_all(disk, &dir.join("dropped")).await;
+    a_lock_is_for_one_at_a_time(disk, &dir.join("lock")).await;
 }
 
 async fn new_file(disk: &dyn Disk, path: &Path) -> Box<dyn File> {
@@ -123,6 +124,20 @@ async fn removed_files_live_on_in_handles(disk: &dyn Disk, dir: &Path) {
     assert_eq!(disk.list(dir).await.unwrap(), [""; 0]);
     assert_eq!(contents(&*file).await, "x");
     assert_eq!(kind(disk.remove(&path).await), io::ErrorKind::NotFound);
+}
+
+async fn a_lock_is_for_one_at_a_time(disk: &dyn Disk, dir: &Path) {
+    let path = dir.join("lock");
+    assert_eq!(kind(disk.lock(&path).await), io::ErrorKind::NotFound);
+    disk.create_dir_all(dir).await.unwrap();
+    let held = disk.lock(&path).await.unwrap();
+    assert_eq!(kind(disk.lock(&path).await), io::ErrorKind::WouldBlock);
+    let other = disk.lock(&dir.join("other")).await.unwrap();
+    drop(held);
+    let again = disk.lock(&path).await.unwrap();
+    assert_eq!(kind(disk.lock(&path).await), io::ErrorKind::WouldBlock);
+    drop((other, again));
+    assert_eq!(disk.list(dir).await.unwrap(), ["lock", "other"]);
 }
 
 async fn order_is_that_of_the_first_polls(disk: &dyn Disk, dir: &Path) {

@@ -30,7 +30,7 @@ mod tokio_disk;
 mod tokio_env;
 mod tokio_timer;
 
-pub use disk::{Disk, File, OpenMode};
+pub use disk::{Disk, File, Lock, OpenMode};
 pub use env::{BoxFuture, BoxStream, Env, Listener, Stream, accept};
 pub use memory_disk::MemoryDisk;
 pub use probe::{Probe, Probed};

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fs4::TryLockError;
 
-use crate::disk::{Disk, File, OpenMode};
+use crate::disk::{Disk, File, Lock, OpenMode};
 use crate::env::BoxFuture;
 use crate::io_thread::IoThread;
 
@@ -53,6 +54,28 @@ impl Disk for TokioDisk {
         let dir = dir.to_path_buf();
         self.0.run(move || named(&dir, "sync", sync_dir(&dir)))
     }
+
+    fn lock(&self, path: &Path) -> BoxFuture<io::Result<Box<dyn Lock>>> {
+        let path = path.to_path_buf();
+        self.0.run(move || {
+            let file = open(&path, OpenMode::Create)?;
+            named(&path, "lock", lock(&file))?;
+            Ok(Box::new(TokioLock(file)) as Box<dyn Lock>)
+        })
+    }
+}
+
+/// The lock is the open file's, so that closing it is the end of it.
+#[derive(Debug)]
+struct TokioLock(#[expect(dead_code, reason = "held until it is dropped")] fs::File);
+
+impl Lock for TokioLock {}
+
+fn lock(file: &fs::File) -> io::Result<()> {
+    fs4::FileExt::try_lock(file).map_err(|error| match error {
+        TryLockError::Error(error) => error,
+        TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
+    })
 }
 
 fn open(path: &Path, mode: OpenMode) -> io::Result<fs::File> {
@@ -202,6 +225,18 @@ mod tests {
         file.append(Bytes::from_static(b"data")).await.unwrap();
         file.sync_data().await.unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"data");
+    }
+
+    /// Another disk is like another process: the lock is the file's, not the disk's.
+    #[tokio::test]
+    async fn a_lock_is_seen_from_other_disks() {
+        let scratch = Scratch::new();
+        let path = scratch.0.join("lock");
+        let held = TokioDisk::default().lock(&path).await.unwrap();
+        let error = TokioDisk::default().lock(&path).await.err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        drop(held);
+        TokioDisk::default().lock(&path).await.unwrap();
     }
 
     #[tokio::test]

@@ -3,11 +3,13 @@
 
 mod contents;
 mod file;
+mod file_lock;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod tree;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -15,14 +17,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use zk_env::{BoxFuture, Disk, EnvRng, File, OpenMode};
+use zk_env::{BoxFuture, Disk, EnvRng, File, Lock, OpenMode};
 
 use crate::clock::TrueTime;
 use crate::faults::DiskFault;
 
 use file::SimFile;
+use file_lock::SimLock;
 use settings::{Call, Settings, Trouble};
-use tree::{Tree, lock, normal};
+use tree::{Node, Tree, lock, normal};
 
 /// [`Disk`] in memory. A call takes effect when it is first polled, or not at all, and
 /// answers once the disk has come to it.
@@ -38,6 +41,8 @@ struct State {
     tree: Tree,
     settings: Settings,
     rng: EnvRng,
+    /// Locks that are held.
+    locks: BTreeSet<PathBuf>,
     /// How often the host has crashed. Handles from before a crash are dead.
     crashes: u64,
     /// When the disk has served all calls so far.
@@ -73,6 +78,7 @@ impl SimDisk {
                 tree: Tree::new(&mut rng),
                 settings: Settings::default(),
                 rng,
+                locks: BTreeSet::new(),
                 crashes: 0,
                 free_at: Duration::ZERO,
             })),
@@ -88,6 +94,7 @@ impl SimDisk {
         let mut state = self.lock();
         let State { tree, rng, .. } = &mut *state;
         tree.crash(rng);
+        state.locks.clear();
         state.crashes += 1;
         state.free_at = Duration::ZERO;
     }
@@ -237,6 +244,20 @@ impl State {
         self.settings.room(|| files().sum())
     }
 
+    fn open_or_create(&mut self, path: &Path, mode: OpenMode) -> io::Result<Node> {
+        match self.tree.open(path, mode)? {
+            Some(node) => {
+                self.trouble(Call::Read, path)?;
+                Ok(node)
+            }
+            None => {
+                self.trouble(Call::Write, path)?;
+                self.expect_room(path)?;
+                Ok(self.tree.create(path.to_owned(), &mut self.rng))
+            }
+        }
+    }
+
     /// A new name needs some space too.
     fn expect_room(&self, path: &Path) -> io::Result<()> {
         match self.room() {
@@ -261,17 +282,7 @@ impl Disk for SimDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> BoxFuture<io::Result<Box<dyn File>>> {
         let (time, shared) = (Arc::clone(&self.time), Arc::clone(&self.state));
         self.call(Call::Write, path, move |state, path| {
-            let node = match state.tree.open(path, mode)? {
-                Some(node) => {
-                    state.trouble(Call::Read, path)?;
-                    node
-                }
-                None => {
-                    state.trouble(Call::Write, path)?;
-                    state.expect_room(path)?;
-                    state.tree.create(path.to_owned(), &mut state.rng)
-                }
-            };
+            let node = state.open_or_create(path, mode)?;
             let file = SimFile::new(time, shared, path, node, state.crashes);
             Ok(Box::new(file) as Box<dyn File>)
         })
@@ -319,6 +330,18 @@ impl Disk for SimDisk {
                 Err(_) => tree.fail_sync_dir(dir, rng),
             }
             trouble
+        })
+    }
+
+    fn lock(&self, path: &Path) -> BoxFuture<io::Result<Box<dyn Lock>>> {
+        let shared = Arc::clone(&self.state);
+        self.call(Call::Write, path, move |state, path| {
+            state.open_or_create(path, OpenMode::Create)?;
+            if !state.locks.insert(path.to_owned()) {
+                return Err(tree::error(io::ErrorKind::WouldBlock, path));
+            }
+            let lock = SimLock::new(shared, path, state.crashes);
+            Ok(Box::new(lock) as Box<dyn Lock>)
         })
     }
 }

@@ -152,3 +152,19 @@ fn handles_from_before_the_crash_are_dead() {
         assert!(file.sync_data().await.is_err());
     });
 }
+
+#[test]
+fn a_lock_ends_with_a_crash_and_leaves_later_ones_alone() {
+    on_host(1, async |host| {
+        let path = Path::new("lock");
+        let before = disk(&host).lock(path).await.unwrap();
+        let error = disk(&host).lock(path).await.err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        crash(&host);
+        let after = disk(&host).lock(path).await.unwrap();
+        drop(before);
+        assert!(disk(&host).lock(path).await.is_err());
+        drop(after);
+        assert!(disk(&host).lock(path).await.is_ok());
+    });
+}
