@@ -2,7 +2,7 @@
 
 mod contents;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use self::contents::{Contents, Space};
-use crate::disk::{Disk, File, OpenMode};
+use crate::disk::{Disk, File, Lock, OpenMode};
 use crate::env::BoxFuture;
 
 /// [`Disk`] that holds everything in memory, for servers whose data may end with the
@@ -27,6 +27,7 @@ use crate::env::BoxFuture;
 pub struct MemoryDisk {
     space: Arc<Space>,
     names: Arc<Mutex<Names>>,
+    locked: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 /// What there is under each path below the root, which is always there.
@@ -45,6 +46,7 @@ impl MemoryDisk {
         Arc::new(Self {
             space: Arc::new(Space::new(capacity_bytes)),
             names: Arc::default(),
+            locked: Arc::default(),
         })
     }
 
@@ -95,6 +97,33 @@ impl Disk for MemoryDisk {
 
     fn sync_dir(&self, dir: &Path) -> BoxFuture<io::Result<()>> {
         self.run("sync", dir, |names, dir| names.check_dir(dir))
+    }
+
+    fn lock(&self, path: &Path) -> BoxFuture<io::Result<Box<dyn Lock>>> {
+        let (locked, space) = (Arc::clone(&self.locked), Arc::clone(&self.space));
+        self.run("lock", path, move |names, path| {
+            names.open(path, OpenMode::Create, &space)?;
+            let path = path.to_path_buf();
+            if !lock(&locked).insert(path.clone()) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            Ok(Box::new(MemoryLock { locked, path }) as Box<dyn Lock>)
+        })
+    }
+}
+
+/// A lock that is held.
+#[derive(Debug)]
+struct MemoryLock {
+    locked: Arc<Mutex<BTreeSet<PathBuf>>>,
+    path: PathBuf,
+}
+
+impl Lock for MemoryLock {}
+
+impl Drop for MemoryLock {
+    fn drop(&mut self) {
+        lock(&self.locked).remove(&self.path);
     }
 }
 

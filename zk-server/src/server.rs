@@ -292,7 +292,8 @@ impl ServerBuilder {
 
     /// Keeps what is acknowledged in this directory, in Apache's files, and goes on with what
     /// is there; as [`ServerConfigBuilder::data_dir`](crate::ServerConfigBuilder::data_dir),
-    /// whatever the configuration says. One server at a time may use a directory.
+    /// whatever the configuration says. One server at a time may use a directory, and
+    /// has it until it is dropped; another one waits for that for three seconds, and fails.
     ///
     /// # Examples
     ///
@@ -345,7 +346,8 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// The port could not be had, or what is stored cannot be used.
+    /// The port could not be had, what is stored cannot be used, or another server uses the
+    /// directory ([`StorageError::InUse`](crate::StorageError::InUse)).
     pub async fn start(self) -> Result<Server, ServerError> {
         let mut config = match self.config {
             Some(config) => config,

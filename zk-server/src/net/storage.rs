@@ -45,7 +45,8 @@ pub(crate) async fn open(
     seed: u64,
 ) -> Result<(Storage, Recovered), StorageError> {
     let log_dir = config.data_log_dir.as_deref().unwrap_or(data_dir);
-    let dir = DataDir::open(env.disk(), data_dir, log_dir).await?;
+    let mut dir = DataDir::open(env.disk(), data_dir, log_dir).await?;
+    lock(&mut dir, env).await?;
     let hashing = SeededState(seed);
     let recovered = match recover(&dir, hashing).await? {
         Recovery::Data(recovered) => *recovered,
@@ -71,6 +72,25 @@ pub(crate) async fn open(
     };
     Ok((storage, recovered))
 }
+
+/// Waits a little for a server that is about to end: one that was dropped and not stopped,
+/// or another process that was told to.
+async fn lock(dir: &mut DataDir, env: &Arc<dyn Env>) -> Result<(), StorageError> {
+    let mut timer = env.timer();
+    let until = env.now() + LOCK_PATIENCE;
+    loop {
+        match dir.lock().await {
+            Err(StorageError::InUse { .. }) if env.now() < until => {
+                sleep_until(&mut *timer, env.now() + LOCK_POLL).await;
+            }
+            locked => return locked,
+        }
+    }
+}
+
+/// As long as a stop may take.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+const LOCK_POLL: Duration = Duration::from_millis(50);
 
 /// Begins with nothing, if that is allowed: a snapshot of it comes first, so that a log that
 /// has lost its snapshot is told from one that never had any.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use zk_env::{Disk, OpenMode};
+use zk_env::{Disk, Lock, OpenMode};
 use zk_proto::Zxid;
 
 use super::error::StorageError;
@@ -19,6 +19,8 @@ pub(crate) struct DataDir {
     pub(crate) disk: Arc<dyn Disk>,
     data_dir: PathBuf,
     pub(super) data_log_dir: PathBuf,
+    /// Those of the directories; nobody else uses them while a clone of this is left.
+    locks: Vec<Arc<dyn Lock>>,
 }
 
 /// A snapshot by its name.
@@ -50,6 +52,7 @@ impl DataDir {
             disk,
             data_dir: data_dir.to_owned(),
             data_log_dir: data_log_dir.to_owned(),
+            locks: Vec::new(),
         };
         dir.make(data_dir, &dir.snap_dir()).await?;
         if data_log_dir != data_dir {
@@ -60,6 +63,32 @@ impl DataDir {
                 .await?;
         }
         Ok(dir)
+    }
+
+    /// Keeps other servers out, as long as they ask: Apache does not.
+    ///
+    /// # Errors
+    ///
+    /// `InUse` if another one has a directory, and the disk's.
+    pub(crate) async fn lock(&mut self) -> Result<(), StorageError> {
+        let mut dirs = vec![&self.data_dir];
+        if self.data_log_dir != self.data_dir {
+            dirs.push(&self.data_log_dir);
+        }
+        let mut locks: Vec<Arc<dyn Lock>> = Vec::new();
+        for dir in dirs {
+            let path = dir.join(LOCK_FILE);
+            match self.disk.lock(&path).await {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Err(StorageError::InUse { dir: dir.clone() });
+                }
+                locked => {
+                    locks.push(locked.map_err(StorageError::disk("lock", &path))?.into());
+                }
+            }
+        }
+        self.locks = locks;
+        Ok(())
     }
 
     /// Where snapshots and epochs are.
@@ -225,6 +254,9 @@ impl DataDir {
         self.sync_dir(dir).await
     }
 }
+
+/// In `dataDir` and `dataLogDir`, where Apache has its `myid` and `initialize`.
+const LOCK_FILE: &str = "zk-server.lock";
 
 /// More than a number takes.
 const SMALL: usize = 4096;

@@ -59,6 +59,13 @@ pub enum StorageError {
     /// There is nothing, and `db.autocreate` forbids to begin with nothing.
     #[error("there is neither a snapshot nor a file 'initialize', and db.autocreate is false")]
     NotInitialized,
+    /// Another server uses the directory, in this process or in another: one that is only
+    /// stopped keeps it until it is dropped.
+    #[error("{} is in use by another server", dir.display())]
+    InUse {
+        /// Which directory.
+        dir: PathBuf,
+    },
     /// A file that lies where its kind must not lie, if logs and snapshots have
     /// directories of their own.
     #[error("{} does not belong there: logs and snapshots have directories of their own", path.display())]

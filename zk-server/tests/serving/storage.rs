@@ -383,3 +383,39 @@ async fn an_empty_directory_is_begun_with_only_if_allowed() {
             .is_err()
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_belongs_to_one_server_until_it_is_dropped() {
+    let machine = Machine::new(9);
+    let server = machine.start().await;
+    let other_port = SocketAddr::from(([0, 0, 0, 0], 2182));
+    let start_other = async || {
+        Server::builder()
+            .config(config().client_addr(other_port).build()?)
+            .data_dir("data")
+            .env(machine.host.env())
+            .start()
+            .await
+    };
+    for _ in 0..2 {
+        let began = machine.net.elapsed();
+        let error = start_other().await.unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("data is in use by another server"),
+            "{error}"
+        );
+        let waited = machine.net.elapsed() - began;
+        assert!(waited >= 3000 * MS && waited < 4000 * MS, "{waited:?}");
+        // It may be started again, and has its tree.
+        server.stop().await;
+    }
+    server.restart().await.unwrap();
+    // Not stopped: its tasks end by themselves, and the other one waits for that.
+    drop(server);
+    let other = start_other().await.unwrap();
+    // What ends without a word leaves no lock behind.
+    machine.crash(other);
+    start_other().await.unwrap();
+}
