@@ -8,9 +8,8 @@ use zk_env::{Disk, File, OpenMode};
 use zk_proto::Zxid;
 
 use super::error::StorageError;
-use super::record::{
-    FILE_HEADER, MAGIC, MAX_PAYLOAD_LEN, RECORD_HEADER_LEN, RecordHeader, is_torn,
-};
+use super::record::{FILE_HEADER, MAGIC, MAX_PAYLOAD_LEN, RECORD_HEADER_LEN, RecordHeader};
+use super::torn::{is_one_bit_off, is_torn};
 use crate::txn::zxid_of;
 
 /// Bytes read at a time; a longer record is read as a whole.
@@ -184,7 +183,11 @@ impl LogFile {
             return Ok(LogEnd::Torn);
         }
         let bytes = self.read(offset, (end - offset) as usize).await?;
-        if is_torn(&bytes, offset) {
+        let mut is_rotten = is_one_bit_off(&bytes, offset);
+        if let Some(claimed) = claimed.filter(|claimed| *claimed < end) {
+            is_rotten |= is_one_bit_off(&bytes[..(claimed - offset) as usize], offset);
+        }
+        if is_torn(&bytes, offset) && !is_rotten {
             return Ok(LogEnd::Torn);
         }
         let reason = match header.and_then(RecordHeader::payload_len) {

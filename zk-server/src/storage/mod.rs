@@ -2,7 +2,9 @@
 //! Apache 3.8 and 3.9, both ways.
 //!
 //! [`DataDir`] is the directories, [`recover`] makes a tree of them, [`TxnLog`] goes on
-//! writing, [`SnapshotFile`]s are written by [`write_snapshot`] and deleted by [`purge`].
+//! writing, snapshots are written by [`write_snapshot`] and deleted by [`purge()`]. For the
+//! ensemble [`truncate_log`] and [`install_snapshot`] change what is past, [`read_log()`] and
+//! [`send_snapshot`] tell others of it.
 //! The disk is reached through [`zk_env::Disk`] alone, and its first error is final for
 //! whatever was to be durable.
 
@@ -21,6 +23,7 @@ mod snapshot_body;
 mod snapshot_file;
 mod snapshot_format;
 mod snapshot_walk;
+mod torn;
 mod truncate;
 mod txn_log;
 mod wire;

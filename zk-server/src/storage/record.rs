@@ -15,13 +15,10 @@ pub(super) const RECORD_HEADER_LEN: usize = 8 + 4;
 /// What every record ends with.
 pub(super) const END_OF_RECORD: u8 = b'B';
 /// A transaction's header, without which no record is one.
-const MIN_PAYLOAD_LEN: usize = 32;
+pub(super) const MIN_PAYLOAD_LEN: usize = 32;
 /// No transaction is longer: a frame's limit is below this, and a multi's records add a
 /// little to what came in a frame.
 pub(super) const MAX_PAYLOAD_LEN: usize = 256 << 20;
-
-/// What a drive writes in one piece.
-const SECTOR: u64 = 512;
 
 /// Appends a record with this payload.
 pub(super) fn encode_record(payload: &[u8], out: &mut BytesMut) {
@@ -36,7 +33,7 @@ pub(super) fn encode_record(payload: &[u8], out: &mut BytesMut) {
 /// What a record says of itself before its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RecordHeader {
-    checksum: u64,
+    pub(super) checksum: u64,
     len: i32,
 }
 
@@ -67,33 +64,6 @@ impl RecordHeader {
     }
 }
 
-/// Whether the record that `bytes` holds, which begins at `offset` of its file and cannot
-/// be read, was never written as a whole. A drive writes whole sectors, and before it
-/// does what was preallocated is zero. So of a record that was torn by a loss of power
-/// some sector is all zeros; one that is there in all its sectors was written, and has
-/// changed since.
-///
-/// The first half of the checksum is always zero and proves nothing.
-pub(super) fn is_torn(bytes: &[u8], offset: u64) -> bool {
-    const ALWAYS_ZERO: u64 = 4;
-    let header = bytes.get(RECORD_HEADER_LEN..RECORD_HEADER_LEN + MIN_PAYLOAD_LEN);
-    if header.is_none_or(|header| header.iter().all(|byte| *byte == 0)) {
-        // No transaction has neither zxid nor time.
-        return true;
-    }
-    let end = offset + bytes.len() as u64;
-    let mut from = offset + ALWAYS_ZERO;
-    while from < end {
-        let to = (from - from % SECTOR + SECTOR).min(end);
-        let part = &bytes[(from - offset) as usize..(to - offset) as usize];
-        if part.iter().all(|byte| *byte == 0) {
-            return true;
-        }
-        from = to;
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,20 +85,5 @@ mod tests {
         let header = RecordHeader::parse(*header);
         assert_eq!(header.payload_len(), Some(payload.len()));
         assert!(header.fits(&payload, rest[payload.len()]));
-    }
-
-    #[test]
-    fn a_record_is_torn_if_a_sector_of_it_is_missing() {
-        let record = [7; 1200];
-        assert!(!is_torn(&record, 100));
-        for (from, to) in [(0, 412), (412, 924), (924, 1200)] {
-            let mut torn = record;
-            torn[from..to].fill(0);
-            assert!(is_torn(&torn, 100), "{from}..{to}");
-        }
-        let mut rotten = record;
-        rotten[3] = 0;
-        rotten[411..923].fill(0);
-        assert!(!is_torn(&rotten, 100));
     }
 }

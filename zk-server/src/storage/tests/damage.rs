@@ -98,6 +98,57 @@ fn a_flipped_bit_is_reported_with_its_place() {
     });
 }
 
+/// What a znode holds may be zeros, sector after sector.
+#[test]
+fn a_flipped_bit_in_a_record_with_zeros_is_no_torn_end() {
+    on_host(1, async |host| {
+        let mut txns = vec![txn(1), txn(2), txn(3)];
+        txns[2].body = TxnBody::Change(Change::SetData(SetDataTxn {
+            path: "/n2".into(),
+            data: Some(vec![0; 1500].into()),
+            version: 1,
+        }));
+        let dir = fresh_dir(&host).await.expect("a disk that works");
+        let mut log = log_of(&dir);
+        for txn in &txns {
+            let mut payload = BytesMut::new();
+            encode_txn(txn, &mut payload);
+            log.append(txn.header.zxid, &payload);
+        }
+        log.flush().await.expect("a disk that works");
+        let path = dir.log_dir().join("log.1");
+        let mut file = log_file::LogFile::open(&dir.disk, &path)
+            .await
+            .expect("readable")
+            .expect("it has records");
+        let mut records = Vec::new();
+        while let Ok(record) = file.next().await.expect("undamaged") {
+            records.push(record.offset as usize);
+        }
+        let (begin, end) = (records[2], file.position() as usize);
+        let bytes = contents(&dir, &path).await;
+        for at in begin..end {
+            let mut rotten = BytesMut::from(&bytes[..]);
+            rotten[at] ^= 1 << (at % 8);
+            put(&dir, &path, rotten.freeze()).await;
+            let error = recover(&dir, HASHING).await.expect_err("it was written");
+            assert!(
+                matches!(error, StorageError::Damaged { offset, .. } if offset == begin as u64),
+                "byte {at}: {error}"
+            );
+        }
+        for sector in begin / 512..=(end - 1) / 512 {
+            let mut torn = BytesMut::from(&bytes[..]);
+            torn[(sector * 512).max(begin)..((sector + 1) * 512).min(end)].fill(0);
+            if torn != bytes {
+                put(&dir, &path, torn.freeze()).await;
+                let recovered = recovered(&dir).await.expect("torn");
+                assert_eq!(recovered.last_zxid, Zxid(2));
+            }
+        }
+    });
+}
+
 #[test]
 fn another_file_under_the_name_of_a_log_is_refused() {
     on_host(1, async |host| {
