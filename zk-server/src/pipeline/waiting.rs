@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use zk_proto::{ErrorCode, OpCode, SessionId, Xid};
 
 use crate::conn::ConnId;
+use crate::txn::{Txn, TxnBody};
 
 /// Whom to answer when a write has become of something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,18 +101,28 @@ impl WaitingRequests {
     }
 
     /// As [`committed`](Self::committed), where a transaction may be somebody else's, asked
-    /// for elsewhere in the session's name: only who has asked under this number.
-    pub(crate) fn committed_as(&mut self, session: SessionId, cxid: Xid) -> Option<Waiting> {
-        self.pop_if(session, |waiting| match waiting {
-            Waiting::Open(_) => cxid == Xid(0),
-            Waiting::Write(asker) => asker.xid == cxid,
+    /// for elsewhere in the session's name or by nobody: only who has asked for this, under
+    /// this number.
+    pub(crate) fn learned(&mut self, txn: &Txn) -> Option<Waiting> {
+        let cxid = txn.header.cxid;
+        self.pop_if(txn.header.client, |waiting| match waiting {
+            Waiting::Open(_) => cxid == Xid(0) && may_open(&txn.body),
+            Waiting::Write(asker) => asker.xid == cxid && may_answer(&txn.body, asker.op),
             Waiting::Refused(..) | Waiting::Sync(..) | Waiting::Frame(..) => false,
         })
     }
 
-    /// The leader has answered the `sync` at the head of the line.
-    pub(crate) fn synced(&mut self, session: SessionId) -> Option<Waiting> {
-        self.pop_if(session, |waiting| matches!(waiting, Waiting::Sync(..)))
+    /// The leader has answered the oldest `sync` of the line, which goes on when its turn has
+    /// come. False if there is none. To be followed by [`release`](Self::release).
+    pub(crate) fn synced(&mut self, session: SessionId) -> bool {
+        let line = self.lines.get_mut(&session).into_iter();
+        for waiting in line.flat_map(|line| &mut line.requests) {
+            if let Waiting::Sync(conn, frame) = waiting {
+                *waiting = Waiting::Frame(*conn, std::mem::take(frame));
+                return true;
+            }
+        }
+        false
     }
 
     /// The session has ended, and with it whatever it still wanted.
@@ -142,6 +153,24 @@ impl WaitingRequests {
             self.lines.remove(&session);
         }
         Some(waiting)
+    }
+}
+
+const fn may_open(body: &TxnBody) -> bool {
+    matches!(body, TxnBody::CreateSession { .. } | TxnBody::Error(_))
+}
+
+/// The server's own transactions bear the number 0, which clients may use as well.
+fn may_answer(body: &TxnBody, op: OpCode) -> bool {
+    match body {
+        TxnBody::CreateSession { .. } => false,
+        TxnBody::CloseSession { .. } => op == OpCode::CloseSession,
+        TxnBody::Error(_) => true,
+        TxnBody::Change(_)
+        | TxnBody::SetAcl(_)
+        | TxnBody::Multi(_)
+        | TxnBody::FailedMulti { .. }
+        | TxnBody::Reconfig(_) => op != OpCode::CloseSession,
     }
 }
 

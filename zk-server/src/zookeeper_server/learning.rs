@@ -121,7 +121,7 @@ impl ZooKeeperServer {
     /// A transaction is committed: applies it, and answers whoever asked for it here.
     pub(crate) fn handle_learned(&mut self, txn: Txn, now: Mono) {
         let session = txn.header.client;
-        let waiting = self.waiting.committed_as(session, txn.header.cxid);
+        let waiting = self.waiting.learned(&txn);
         if let TxnBody::CreateSession { timeout_ms } = &txn.body {
             self.learn_session(session, &waiting, *timeout_ms, now);
         }
@@ -142,7 +142,8 @@ impl ZooKeeperServer {
         now: Mono,
     ) {
         match waiting {
-            Some(Waiting::Open(opening)) => {
+            // The client may have gone in the meantime.
+            Some(Waiting::Open(opening)) if self.connections.get(opening.conn).is_some() => {
                 self.sessions.add(session, timeout_ms, opening.conn, now);
                 self.touched.insert(session, timeout_ms);
             }
@@ -156,13 +157,11 @@ impl ZooKeeperServer {
             warn!("a sync is done that nobody has asked for");
             return;
         };
-        match self.waiting.synced(session) {
-            Some(Waiting::Sync(conn, frame)) => {
-                self.resume(conn, &frame);
-                self.release(session);
-            }
+        if self.waiting.synced(session) {
+            self.release(session);
+        } else {
             // The session has ended meanwhile.
-            _ => debug!(%session, "nobody waits for this sync any more"),
+            debug!(%session, "nobody waits for this sync any more");
         }
     }
 
