@@ -180,6 +180,16 @@ impl Sessions {
         true
     }
 
+    /// As [`touch`](Self::touch), under the timeout that the client was granted where it is
+    /// connected; from now on this is the session's.
+    pub(crate) fn touch_for(&mut self, id: SessionId, timeout_ms: i32, now: Mono) -> bool {
+        let Some(session) = self.by_id.get_mut(&id).filter(|session| !session.closing) else {
+            return false;
+        };
+        session.timeout_ms = timeout_ms;
+        self.touch(id, now)
+    }
+
     /// Another connection speaks for the session, under a timeout negotiated
     /// afresh. False if the session is gone or about to be.
     pub(crate) fn renew(

@@ -107,7 +107,8 @@ impl ZooKeeperServer {
     /// Sessions of a learner's clients have shown life.
     pub(crate) fn handle_touched(&mut self, touches: &[Touch], now: Mono) {
         for touch in touches {
-            self.sessions.touch(touch.session, now);
+            self.sessions
+                .touch_for(touch.session, touch.timeout_ms, now);
         }
     }
 
@@ -117,9 +118,10 @@ impl ZooKeeperServer {
         &mut self,
         from: LearnerId,
         session: SessionId,
+        timeout_ms: i32,
         now: Mono,
     ) -> bool {
-        let is_valid = self.sessions.touch(session, now);
+        let is_valid = self.sessions.touch_for(session, timeout_ms, now);
         if is_valid {
             self.probe.reached("server: session moved to a learner");
             self.sessions.set_origin(session, Origin::Learner(from));

@@ -288,7 +288,7 @@ impl<'p> Leading<'p> {
                 self.commit();
                 let stage = "revalidating a session";
                 let is_valid = self.peer.shell.act(stage, |zks, now, _| {
-                    zks.handle_revalidate(from, session.session, now)
+                    zks.handle_revalidate(from, session.session, session.timeout_ms, now)
                 });
                 self.leader
                     .revalidated(from, session.session, is_valid.unwrap_or(false));
