@@ -3,7 +3,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thiserror::Error;
 use zk_proto::data::AclId;
-use zk_proto::{SessionId, Xid, Zxid};
+use zk_proto::{OpCode, SessionId, Xid, Zxid};
 
 use super::{PacketType, QuorumPacket};
 use crate::quorum::ServerId;
@@ -242,6 +242,14 @@ impl ForwardedRequest {
         }
     }
 
+    /// Whether a packet hands on a `sync`.
+    pub(crate) fn is_sync(packet: &QuorumPacket) -> bool {
+        const OP: std::ops::Range<usize> = 12..16;
+        let op = packet.data.as_ref().and_then(|data| data.get(OP));
+        packet.packet_type == PacketType::Request
+            && op == Some(&i32::from(OpCode::Sync).to_be_bytes()[..])
+    }
+
     /// Reads a REQUEST.
     ///
     /// # Errors
@@ -339,7 +347,13 @@ mod tests {
             packet.bytes()[..],
             *b"\x01\0\0\0\0\0\0\x01\0\0\0\x05\0\0\0\x01record"
         );
-        assert_eq!(ForwardedRequest::decode(packet.clone()), Ok(request));
+        assert_eq!(
+            ForwardedRequest::decode(packet.clone()),
+            Ok(request.clone())
+        );
+        assert!(!ForwardedRequest::is_sync(&packet));
+        let sync = ForwardedRequest { op: 9, ..request };
+        assert!(ForwardedRequest::is_sync(&sync.packet()));
         let cut = QuorumPacket {
             data: Some(packet.bytes().slice(..15)),
             ..packet

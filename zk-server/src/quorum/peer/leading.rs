@@ -18,7 +18,7 @@ use super::link::{Event, Outbound, outbound, read_more};
 use super::{Peer, RoleEnd, wait_for_notice};
 use crate::net::storage::unless;
 use crate::net::{Shell, Spawner};
-use crate::quorum::packet::{PacketDecoder, PacketType, QuorumPacket};
+use crate::quorum::packet::{ForwardedRequest, PacketDecoder, PacketType, QuorumPacket};
 use crate::quorum::zab::{Leader, LeaderOptions, LeaderOutput, MAX_OUTSTANDING};
 use crate::quorum::{HostPort, LearnerId, LearnerView, QuorumVerifier};
 use crate::txn::{Txn, TxnBody, encode_txn};
@@ -177,7 +177,14 @@ impl<'p> Leading<'p> {
         let now = self.peer.shell.env.now();
         match event {
             Event::Connected(stream, addr) => self.connected(stream, addr),
-            Event::Packet(learner, packet) => self.leader.handle_packet(learner, packet, now),
+            Event::Packet(learner, packet) => {
+                if ForwardedRequest::is_sync(&packet) {
+                    // Behind what its client has asked for before, or the answer would
+                    // come first.
+                    self.propose_all();
+                }
+                self.leader.handle_packet(learner, packet, now);
+            }
             Event::SnapshotSent(learner) => {
                 if let Some(link) = self.links.get_mut(&learner) {
                     link.is_sending_snapshot = false;
