@@ -18,12 +18,12 @@ impl Fixture {
         zxids
     }
 
-    fn commit(&mut self, zxid: i64) {
+    pub(super) fn commit(&mut self, zxid: i64) {
         self.server.handle_committed(Zxid(zxid));
         self.collect();
     }
 
-    fn commit_all(&mut self) {
+    pub(super) fn commit_all(&mut self) {
         if let Some(last) = self.polled().last() {
             self.commit(last.0);
         }
@@ -42,7 +42,7 @@ impl Fixture {
         }
     }
 
-    fn send(&mut self, client: &Client, xid: i32, op: OpCode, body: &impl Encode) {
+    pub(super) fn send(&mut self, client: &Client, xid: i32, op: OpCode, body: &impl Encode) {
         let header = RequestHeader {
             xid: Xid(xid),
             op: op.into(),
@@ -51,7 +51,7 @@ impl Fixture {
     }
 
     /// The xids answered since the last call, events left out, with their errors.
-    fn answers(&mut self, client: &Client) -> Vec<(i32, ErrorCode)> {
+    pub(super) fn answers(&mut self, client: &Client) -> Vec<(i32, ErrorCode)> {
         let frames = std::mem::take(&mut self.inbox(client).frames);
         let replies = frames.iter().map(Reply::read);
         replies
@@ -61,9 +61,9 @@ impl Fixture {
     }
 }
 
-const OK: ErrorCode = ErrorCode::Ok;
+pub(super) const OK: ErrorCode = ErrorCode::Ok;
 
-fn exists(path: &str) -> ExistsRequest<'_> {
+pub(super) fn exists(path: &str) -> ExistsRequest<'_> {
     ExistsRequest {
         path: path.into(),
         watch: false,

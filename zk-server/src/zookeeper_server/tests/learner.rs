@@ -152,10 +152,7 @@ fn a_sync_is_answered_by_the_leader_in_its_place() {
     p.learner.send(&c, 4, OpCode::Exists, &exists("/a"));
     p.learner.send(&c, 5, OpCode::Create, &create("/b", 0));
     p.settle();
-    assert_eq!(
-        p.learner.answers(&c),
-        [(2, OK), (3, OK), (4, OK), (5, OK)]
-    );
+    assert_eq!(p.learner.answers(&c), [(2, OK), (3, OK), (4, OK), (5, OK)]);
 }
 
 /// A leader that has nothing outstanding may answer before the write is proposed.
@@ -178,7 +175,9 @@ fn syncs_of_sessions_that_have_ended_keep_their_places() {
     let (gone, c) = (p.client(), p.client());
     p.learner.send(&gone, 1, OpCode::Sync, &"/");
     p.learner.send(&c, 1, OpCode::Sync, &"/");
-    p.leader.server.expire_session(gone.session, p.leader.wall_ms);
+    p.leader
+        .server
+        .expire_session(gone.session, p.leader.wall_ms);
     p.propose();
     p.down();
     assert!(p.learner.is_closed(&gone));
@@ -233,7 +232,6 @@ fn the_leader_alone_ends_sessions_and_hears_who_lives() {
         p.learner.advance(Duration::from_secs(1));
         p.learner.send(&lives, -2, OpCode::Ping, &());
         p.ping();
-        p.advance(Duration::ZERO);
         p.leader.advance(Duration::from_secs(1));
     }
     assert!(!p.learner.is_closed(&silent), "nobody has told the learner");
@@ -264,10 +262,7 @@ fn the_timeout_a_client_negotiates_at_a_learner_counts_at_the_leader() {
     let c = p.client();
     let again = p.learner.present(&c, 15_000);
     p.settle();
-    assert_eq!(
-        p.learner.response(again.conn).unwrap().timeout_ms,
-        15_000
-    );
+    assert_eq!(p.learner.response(again.conn).unwrap().timeout_ms, 15_000);
     p.advance(Duration::from_secs(14));
     assert!(!p.learner.is_closed(&again), "revalidation told");
     let touch = Touch {
@@ -294,7 +289,10 @@ fn only_the_leader_knows_whether_a_session_lives() {
 
     p.leader.server.expire_session(c.session, p.leader.wall_ms);
     let late = p.learner.present(&c, TIMEOUT_MS);
-    assert!(p.learner.is_closed(&moved), "as the newer one speaks for it");
+    assert!(
+        p.learner.is_closed(&moved),
+        "as the newer one speaks for it"
+    );
     p.settle();
     let response = p.learner.response(late.conn).unwrap();
     assert_eq!(response, ConnectResponse::expired(Some(false)));
@@ -339,7 +337,13 @@ fn an_answer_for_a_connection_that_has_gone_is_for_nobody() {
     p.learner
         .server
         .handle_revalidated(SessionId(99), true, p.learner.now);
-    assert!(!p.learner.server.sessions().iter().any(|s| s.session.0 == 99));
+    assert!(
+        !p.learner
+            .server
+            .sessions()
+            .iter()
+            .any(|s| s.session.0 == 99)
+    );
 }
 
 #[test]
@@ -428,7 +432,8 @@ fn a_tree_that_is_not_the_leaders_is_noticed() {
     let mut p = Pair::new();
     let c = p.client();
     p.create(&c, "/a", 0);
-    p.learner.send(&c, 1, OpCode::SetData, &set_data("/a", b"1", -1));
+    p.learner
+        .send(&c, 1, OpCode::SetData, &set_data("/a", b"1", -1));
     p.up();
     let mut txn = p.intercept().expect("a transaction");
     txn.digest = Some(crate::tree::TreeDigest::default());

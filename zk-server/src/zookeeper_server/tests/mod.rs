@@ -3,11 +3,14 @@
 mod acl;
 mod commit;
 mod fuzz;
+mod learner;
 mod multi;
 mod observe;
 mod operations;
+mod pair;
 mod quota;
 mod refusals;
+mod roles;
 mod sessions;
 mod watches;
 

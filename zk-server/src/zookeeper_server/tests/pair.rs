@@ -189,7 +189,7 @@ impl Pair {
     #[track_caller]
     pub(super) fn create(&mut self, client: &Client, path: &str, flags: i32) {
         self.learner
-            .send(client, 7, OpCode::Create, &super::create(path, flags));
+            .send(client, 7, OpCode::Create, &create(path, flags));
         self.settle();
         assert_eq!(self.learner.answers(client), [(7, OK)]);
     }

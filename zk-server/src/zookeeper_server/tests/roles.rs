@@ -74,7 +74,8 @@ fn a_session_moves_to_the_leader_and_back() {
     p.learner.send(&c, 1, OpCode::Create, &create("/old", 0));
     p.settle();
     assert!(p.learner.is_closed(&c), "moved");
-    p.leader.send(&at_leader, 1, OpCode::Create, &create("/new", 1));
+    p.leader
+        .send(&at_leader, 1, OpCode::Create, &create("/new", 1));
     p.settle();
     assert_eq!(p.leader.answers(&at_leader), [(1, OK)]);
 
@@ -148,7 +149,8 @@ fn a_role_leaves_nothing_behind_but_the_log() {
     let again = p.leader.present(&c, TIMEOUT_MS);
     let response = p.leader.response(again.conn).unwrap();
     assert_eq!(response.session_id, c.session, "its end was not logged");
-    p.leader.send(&again, 4, OpCode::Create, &create("/lost", 0));
+    p.leader
+        .send(&again, 4, OpCode::Create, &create("/lost", 0));
     p.leader.commit_all();
     assert_eq!(p.leader.answers(&again), [(4, OK)]);
     assert_eq!(p.leader.zxid(), Zxid((2 << 32) + 1));
@@ -167,7 +169,11 @@ fn sessions_begin_and_end_with_what_the_log_has() {
     }
     let now = p.leader.now;
     p.leader.server.end_role(now);
-    assert_eq!(p.leader.server.session_count(), 1, "the one that is committed");
+    assert_eq!(
+        p.leader.server.session_count(),
+        1,
+        "the one that is committed"
+    );
     for txn in logged {
         p.leader.server.catch_up(txn, now);
     }
@@ -237,5 +243,8 @@ fn history_may_be_replaced() {
     other.server.replace(recovered, other.now);
     let sessions = other.server.sessions();
     assert_eq!(sessions[0].session, SessionId(5));
-    assert_eq!(other.server.snapshot_beginning().sessions, [(SessionId(5), 4000)]);
+    assert_eq!(
+        other.server.snapshot_beginning().sessions,
+        [(SessionId(5), 4000)]
+    );
 }
