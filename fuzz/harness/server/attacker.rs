@@ -135,7 +135,7 @@ fn owed_for_request(reader: &mut Reader<'_>) -> Owed {
     match RequestHeader::decode(reader) {
         Err(_) => Owed::Close,
         // Whatever xid was asked for.
-        Ok(header) if header.op == OpCode::Ping.into() => Owed::Reply {
+        Ok(header) if header.op == i32::from(OpCode::Ping) => Owed::Reply {
             xid: Xid::PING,
             op: header.op,
         },
