@@ -35,6 +35,7 @@
 //! and a ticker that lets time pass. Frames, what waits to be written and the number
 //! of connections are bounded; a client that does not read is not read from.
 
+mod admin;
 mod auth;
 pub mod config;
 mod conn;

@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use zk_env::{Env, TokioEnv};
 use zk_proto::{SessionId, Zxid};
 
+use crate::admin::{AdminAddrs, AdminServer};
 use crate::config::ServerConfig;
 use crate::error::ServerError;
 use crate::net::{Run, Shell, bind, storage};
@@ -37,9 +38,25 @@ pub struct Server {
     shell: Arc<Shell>,
     /// As bound at the first start; kept over restarts.
     addr: SocketAddr,
+    /// As bound at the first start; kept over restarts.
+    admin_addrs: AdminAddrs,
     /// The tasks, unless stopped. Held while starting and stopping, so that these
     /// happen one after the other.
-    run: Mutex<Option<Run>>,
+    running: Mutex<Option<Running>>,
+}
+
+/// The tasks of a server that has started.
+#[derive(Debug)]
+struct Running {
+    run: Run,
+    admin: AdminServer,
+}
+
+impl Running {
+    async fn stop(self) {
+        self.admin.stop().await;
+        self.run.stop().await;
+    }
 }
 
 /// What a server has counted, and holds now.
@@ -96,6 +113,19 @@ impl Server {
         self.addr
     }
 
+    /// Where the admin server listens, with the port the system chose; `None` if it is off,
+    /// or could not have its port.
+    #[cfg(feature = "admin")]
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addrs.server
+    }
+
+    /// Where metrics alone are served, with the port the system chose.
+    #[cfg(feature = "admin")]
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.admin_addrs.metrics
+    }
+
     /// Stops: no new connections, replies that are due are written, connections
     /// are closed. Returns when no task is left, after three seconds at most. Tree,
     /// sessions and zxid wait for a [`restart`](Self::restart). Stopping twice is
@@ -105,9 +135,9 @@ impl Server {
     ///
     /// Not waiting to the end leaves a server that ends by itself.
     pub async fn stop(&self) {
-        let mut run = self.run.lock().await;
-        if let Some(run) = run.take() {
-            run.stop().await;
+        let mut running = self.running.lock().await;
+        if let Some(running) = running.take() {
+            running.stop().await;
             tracing::info!(addr = %self.addr, "server stopped");
         }
     }
@@ -121,16 +151,18 @@ impl Server {
     /// The port could not be had again, or the server has [failed](Self::failure); it is
     /// stopped then.
     pub async fn restart(&self) -> Result<(), ServerError> {
-        let mut run = self.run.lock().await;
-        if let Some(run) = run.take() {
-            run.stop().await;
+        let mut running = self.running.lock().await;
+        if let Some(running) = running.take() {
+            running.stop().await;
         }
         if let Some(failure) = self.failure() {
             return Err(failure);
         }
         let bound = bind(&*self.shell.env, self.addr).await?;
+        let admin = AdminServer::start(&self.shell, self.admin_addrs).await?;
         let stopped = self.shell.broken.child_token();
-        *run = Some(Run::start(Arc::clone(&self.shell), bound, stopped));
+        let run = Run::start(Arc::clone(&self.shell), bound, stopped);
+        *running = Some(Running { run, admin });
         tracing::info!(addr = %self.addr, "server restarted");
         Ok(())
     }
@@ -213,7 +245,8 @@ impl Server {
     /// How many tasks the server has: two while it runs, one per connection, and one or more that store.
     #[doc(hidden)]
     pub async fn tasks(&self) -> usize {
-        self.run.lock().await.as_ref().map_or(0, Run::tasks)
+        let running = self.running.lock().await;
+        running.as_ref().map_or(0, |running| running.run.tasks())
     }
 }
 
@@ -370,13 +403,15 @@ impl ServerBuilder {
         };
         let shell = Shell::new(config, env, self.on_transaction, seed, stored);
         let shell = Arc::new(shell);
+        let admin = AdminServer::start(&shell, AdminAddrs::wanted(&shell)).await?;
         let stopped = shell.broken.child_token();
         let run = Run::start(Arc::clone(&shell), bound, stopped);
         tracing::info!(%addr, "server started");
         Ok(Server {
             shell,
             addr,
-            run: Mutex::new(Some(run)),
+            admin_addrs: admin.addrs,
+            running: Mutex::new(Some(Running { run, admin })),
         })
     }
 }

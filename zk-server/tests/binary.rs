@@ -34,7 +34,8 @@ impl Config {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.cfg"));
         let data_dir = path.with_extension("data");
         let _ = fs::remove_dir_all(&data_dir);
-        fs::write(&path, format!("dataDir={}\n{text}", data_dir.display())).unwrap();
+        let begin = format!("dataDir={}\nadmin.enableServer=false\n", data_dir.display());
+        fs::write(&path, begin + text).unwrap();
         Self { path, data_dir }
     }
 
@@ -131,7 +132,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn it_serves_until_sigterm_and_then_from_the_same_directory() {
-    let config = Config::any_port("serves", "admin.serverPort=8080\nfooBar=1\n");
+    let config = Config::any_port("serves", "admin.forceHttps=true\nfooBar=1\n");
     let mut process = Process::start(&config);
     assert!(process.ask("srvr").contains("Mode: standalone\n"));
     assert!(process.ask("ruok").contains("not in the whitelist"));

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::admin::AdminConfig;
 use super::server_config::{FourLetterWords, ServerConfig};
 use super::storage::StorageConfig;
 use crate::error::ConfigError;
@@ -240,6 +241,30 @@ impl ServerConfigBuilder {
 
     pub(super) fn storage(mut self, change: impl FnOnce(&mut StorageConfig)) -> Self {
         change(&mut self.config.storage);
+        self
+    }
+
+    /// Where Apache's admin commands (`/commands`) and metrics (`/metrics`) are served over
+    /// HTTP, as `admin.serverAddress` and `admin.serverPort`; nowhere by default. Port 0 lets
+    /// the system choose; [`Server::admin_addr`](crate::Server::admin_addr) tells what it
+    /// chose. There is no authentication: give an address that operators alone can reach.
+    #[cfg(feature = "admin")]
+    pub fn admin_server(mut self, addr: SocketAddr) -> Self {
+        self.config.admin.server_addr = Some(addr);
+        self
+    }
+
+    /// Where metrics alone are served over HTTP for Prometheus, as
+    /// `metricsProvider.httpPort`; nowhere by default. Port 0 lets the system choose;
+    /// [`Server::metrics_addr`](crate::Server::metrics_addr) tells what it chose.
+    #[cfg(feature = "admin")]
+    pub fn metrics(mut self, addr: SocketAddr) -> Self {
+        self.config.admin.metrics_addr = Some(addr);
+        self
+    }
+
+    pub(super) fn admin(mut self, admin: AdminConfig) -> Self {
+        self.config.admin = admin;
         self
     }
 

@@ -1,5 +1,6 @@
 //! Apache's keys that this server accepts without acting on them.
 
+use super::admin::IS_BUILT_IN;
 use super::value::{boolean, integer};
 use crate::error::ConfigError;
 
@@ -40,8 +41,17 @@ pub(super) enum Effect {
 
 const STORAGE: Effect = Effect::None("logs and snapshots are written as Apache's defaults have it");
 const TLS: Effect = Effect::None("TLS is not supported yet");
-const ADMIN: Effect = Effect::None("the admin server is not supported yet");
-const METRICS: Effect = Effect::None("metrics providers are not supported yet");
+const ADMIN: Effect = Effect::None(if IS_BUILT_IN {
+    "the admin server speaks plain HTTP and has no such setting"
+} else {
+    NOT_BUILT_IN
+});
+const METRICS: Effect = Effect::None(if IS_BUILT_IN {
+    "metrics are served as Prometheus' provider does, or not at all"
+} else {
+    NOT_BUILT_IN
+});
+const NOT_BUILT_IN: &str = "this build has no admin server";
 const AUTH: Effect = Effect::None("this kind of authentication is not supported yet");
 const OTHER: Effect = Effect::None("not supported yet");
 const JAVA: Effect = Effect::None("it is about the Java implementation");

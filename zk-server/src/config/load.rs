@@ -1,11 +1,11 @@
 //! A `zoo.cfg` and the files around it, put together.
 
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use zk_env::{Disk, Env, OpenMode};
 
+use super::admin::bind_addr;
 use super::ensemble::EnsembleConfig;
 use super::server_config::ServerConfig;
 use super::zoo_cfg::ZooCfg;
@@ -37,11 +37,10 @@ impl ZooCfg {
             ),
             None => ("clientPortAddress", self.client_host(), self.needed_port()?),
         };
-        let addr = match host {
-            None => SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
-            Some(host) => look_up(key, host, port, env).await?,
-        };
-        Ok((self.builder.client_addr(addr).build()?, ensemble))
+        let addr = bind_addr(key, host, port, env).await?;
+        let admin = self.admin.resolve(env).await?;
+        let builder = self.builder.client_addr(addr).admin(admin);
+        Ok((builder.build()?, ensemble))
     }
 
     /// What the file and those it names say about the ensemble; `None` if this is a
@@ -83,17 +82,6 @@ fn missing(file: &Path, purpose: &str) -> ConfigError {
         key: file.display().to_string(),
         purpose: purpose.to_owned(),
     }
-}
-
-async fn look_up(
-    key: &str,
-    host: &str,
-    port: u16,
-    env: &dyn Env,
-) -> Result<SocketAddr, ConfigError> {
-    let unknown = || ConfigError::value(key, host, "an address of this machine");
-    let found = env.resolve(host, port).await.map_err(|_| unknown())?;
-    found.first().copied().ok_or_else(unknown)
 }
 
 /// The text of a file, `None` if there is no such file.

@@ -1,5 +1,6 @@
 //! Configuration: values set one by one, or the text of a `zoo.cfg`.
 
+mod admin;
 mod builder;
 #[allow(dead_code, reason = "the assembly of an ensemble will use it")]
 pub(crate) mod ensemble;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use zk_proto::DEFAULT_FRAME_LIMIT;
 
+use super::admin::AdminConfig;
 use super::builder::ServerConfigBuilder;
 use super::storage::StorageConfig;
 
@@ -73,6 +74,7 @@ pub struct ServerConfig {
     /// Where the transaction log is, if there is a `data_dir`.
     pub(crate) data_log_dir: Option<PathBuf>,
     pub(crate) storage: StorageConfig,
+    pub(crate) admin: AdminConfig,
 }
 
 /// The four-letter words a server answers, `4lw.commands.whitelist`. `srvr` is
@@ -143,6 +145,7 @@ impl ServerConfig {
             data_dir: None,
             data_log_dir: None,
             storage: StorageConfig::DEFAULT,
+            admin: AdminConfig::off(),
         }
     }
 

@@ -169,9 +169,10 @@ fn unknown_keys_are_listed_and_not_fatal() {
     );
 }
 
+#[cfg(feature = "admin")]
 #[test]
 fn keys_without_effect_say_why() {
-    let cfg = parse("admin.serverPort=8080\nssl.keyStore.location=x\nflushDelay=1");
+    let cfg = parse("admin.forceHttps=true\nssl.keyStore.location=x\nflushDelay=1");
     let notes = cfg
         .unwrap()
         .notes()
@@ -180,7 +181,7 @@ fn keys_without_effect_say_why() {
         .collect::<Vec<_>>();
     assert_eq!(
         notes[0],
-        "admin.serverPort has no effect: the admin server is not supported yet"
+        "admin.forceHttps has no effect: the admin server speaks plain HTTP and has no such setting"
     );
     assert_eq!(
         notes[1],
@@ -188,6 +189,43 @@ fn keys_without_effect_say_why() {
     );
     assert!(notes[2].starts_with("flushDelay has no effect: "));
     assert_eq!(notes.len(), 3);
+}
+
+#[cfg(feature = "admin")]
+#[tokio::test]
+async fn the_admin_server_is_apaches_by_default() {
+    let admin = config("admin.forceHttps=false").await.admin;
+    assert_eq!(admin.server_addr, Some("[::]:8080".parse().unwrap()));
+    assert_eq!(
+        (
+            admin.command_url.as_str(),
+            admin.idle_timeout,
+            admin.metrics_addr
+        ),
+        ("/commands", Duration::from_secs(30), None)
+    );
+    assert_eq!(
+        ServerConfig::embedded().build().unwrap().admin.server_addr,
+        None
+    );
+
+    let text = "admin.serverAddress=127.0.0.1\nadmin.serverPort=0\nadmin.commandURL=/zk/\n\
+                admin.idleTimeout=5\nmetricsProvider.httpPort=7070\nmetricsProvider.className=\
+                org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider";
+    assert!(parse(text).unwrap().notes().is_empty());
+    let admin = config(text).await.admin;
+    assert_eq!(admin.server_addr, Some("127.0.0.1:0".parse().unwrap()));
+    assert_eq!(admin.metrics_addr, Some("[::]:7070".parse().unwrap()));
+    assert_eq!(
+        (admin.command_url.as_str(), admin.idle_timeout),
+        ("/zk", Duration::from_millis(5))
+    );
+    let off = config("admin.enableServer=false\nmetricsProvider.httpPort=1")
+        .await
+        .admin;
+    assert_eq!((off.server_addr, off.metrics_addr), (None, None));
+    assert!(error("admin.commandURL=zk").ends_with("a path that begins with /"));
+    assert!(error("admin.enableServer=1").ends_with("true, false"));
 }
 
 #[test]

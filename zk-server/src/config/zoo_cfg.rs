@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::admin::AdminDraft;
 use super::builder::ServerConfigBuilder;
 use super::ensemble::EnsembleDraft;
 use super::key_table::{self, Effect};
@@ -32,6 +33,7 @@ pub struct ZooCfg {
     pub(super) builder: ServerConfigBuilder,
     /// Until the files it names have been read.
     pub(super) ensemble: EnsembleDraft,
+    pub(super) admin: AdminDraft,
     pub(super) data_dir: PathBuf,
     client_host: Option<String>,
     client_port: Option<u16>,
@@ -109,6 +111,7 @@ struct Draft {
     words: FourLetterWords,
     is_read_only_mode: bool,
     ensemble: EnsembleDraft,
+    admin: AdminDraft,
     /// What is to be said if it is a member of an ensemble.
     ensemble_notes: Vec<ConfigNote>,
     is_auth_enforced: bool,
@@ -127,6 +130,7 @@ impl Default for Draft {
             words: FourLetterWords::Only([].into()),
             is_read_only_mode: false,
             ensemble: EnsembleDraft::default(),
+            admin: AdminDraft::default(),
             ensemble_notes: Vec::new(),
             is_auth_enforced: false,
             auth_schemes: Vec::new(),
@@ -253,8 +257,11 @@ impl Draft {
         Ok(self)
     }
 
-    /// Keys that do nothing here.
+    /// Keys about the admin server, and those that do nothing here.
     fn apply_other(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
+        if self.admin.apply(key, value)? {
+            return Ok(());
+        }
         match key_table::find(key) {
             Some(known) => {
                 known.kind.check(key, value)?;
@@ -313,6 +320,7 @@ impl Draft {
         Ok(ZooCfg {
             builder,
             ensemble: self.ensemble,
+            admin: self.admin,
             data_dir,
             client_host: self.client_host,
             client_port: self.client_port,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use zk_proto::SessionId;
 
 use crate::net::{Cnxn, Serving, Shell};
+use crate::stats::CnxnStats;
 use crate::zookeeper_server::{ConnId, ConnInfo};
 
 /// How much of a connection is shown.
@@ -22,10 +23,15 @@ pub(super) fn cons(serving: &Serving, asker: ConnId, shell: &Shell) -> String {
 }
 
 pub(super) fn crst(serving: &mut Serving) -> String {
+    reset(serving);
+    "Connection stats reset.\n".to_owned()
+}
+
+/// Every connection starts counting again.
+pub(crate) fn reset(serving: &mut Serving) {
     for (_, cnxn) in serving.cnxns.iter_mut() {
         cnxn.stats.reset();
     }
-    "Connection stats reset.\n".to_owned()
 }
 
 /// A line for every connection, the oldest first.
@@ -60,32 +66,53 @@ pub(super) fn list(
 
 /// Java's `SelectionKey` bits: 1 reads, 4 has something to write. The connection
 /// that asks has been taken off the selector.
-fn interest_ops(cnxn: &Cnxn, shell: &Shell) -> u32 {
+pub(crate) fn interest_ops(cnxn: &Cnxn, shell: &Shell) -> u32 {
     let waiting = cnxn.outbox.len();
     let reads = u32::from(waiting <= shell.config.outbox_pause_bytes);
     let writes = if waiting > 0 { 4 } else { 0 };
     reads | writes
 }
 
+/// The last request that was answered.
+pub(crate) struct Answered {
+    pub(crate) op: &'static str,
+    pub(crate) cxid: i64,
+    pub(crate) zxid: i64,
+}
+
+impl Answered {
+    /// `crst` forgets the last operation, and its zxid becomes −1.
+    pub(crate) fn last(stats: &CnxnStats, info: &ConnInfo) -> Self {
+        if stats.is_reset {
+            return Self {
+                op: "NA",
+                cxid: -1,
+                zxid: -1,
+            };
+        }
+        Self {
+            op: info.last_op,
+            cxid: info.last_cxid.into(),
+            zxid: info.last_zxid.0,
+        }
+    }
+}
+
 fn write_session(text: &mut String, cnxn: &Cnxn, info: &ConnInfo) {
     let stats = &cnxn.stats;
-    // `crst` forgets the last operation and its zxid becomes −1.
-    let (last_op, last_cxid, last_zxid) = if stats.is_reset {
-        ("NA", -1, -1)
-    } else {
-        (info.last_op, info.last_cxid, info.last_zxid.0)
-    };
+    let last = Answered::last(stats, info);
     let _ = write!(
         text,
-        ",sid={},lop={last_op},est={},to={}",
-        info.session, cnxn.established_ms, info.timeout_ms
+        ",sid={},lop={},est={},to={}",
+        info.session, last.op, cnxn.established_ms, info.timeout_ms
     );
-    if last_cxid >= 0 {
-        let _ = write!(text, ",lcxid={last_cxid:#x}");
+    if last.cxid >= 0 {
+        let _ = write!(text, ",lcxid={:#x}", last.cxid);
     }
     let _ = write!(
         text,
-        ",lzxid={last_zxid:#x},lresp={},llat={},minlat={},avglat={},maxlat={}",
+        ",lzxid={:#x},lresp={},llat={},minlat={},avglat={},maxlat={}",
+        last.zxid,
         stats.last_response.since_origin().as_millis(),
         stats.last_latency,
         stats.latency.min(),

@@ -25,10 +25,15 @@ pub(super) fn dump(serving: &Serving, shell: &Shell) -> String {
     text
 }
 
+/// Whether another server decides when sessions expire.
+pub(crate) fn is_learner(serving: &Serving) -> bool {
+    serving.quorum.is_some() && server::leading(serving).is_none()
+}
+
 /// A learner knows whose sessions there are; when they expire is their leader's.
 fn write_sessions(text: &mut String, serving: &Serving, shell: &Shell) {
     let mut sessions = serving.zks.sessions();
-    if serving.quorum.is_some() && server::leading(serving).is_none() {
+    if is_learner(serving) {
         sessions.sort_unstable_by_key(|info| info.session);
         let _ = writeln!(text, "Global Sessions({}):", sessions.len());
         for info in sessions {

@@ -10,13 +10,21 @@ use super::server::VERSION;
 const NONE: &str = "<NA>";
 
 pub(super) fn envi() -> String {
+    let mut text = "Environment:\n".to_owned();
+    for (key, value) in entries() {
+        let _ = writeln!(text, "{key}={value}");
+    }
+    text
+}
+
+pub(crate) fn entries() -> [(&'static str, String); 18] {
     let none = || NONE.to_owned();
     let var = |names: &[&str]| {
         let found = names.iter().find_map(|name| env::var(name).ok());
         found.unwrap_or_else(none)
     };
     let path = |path: Option<PathBuf>| path.map_or_else(none, |path| path.display().to_string());
-    let entries = [
+    [
         ("zookeeper.version", VERSION.to_owned()),
         ("host.name", var(&["HOSTNAME", "COMPUTERNAME"])),
         ("java.version", NONE.to_owned()),
@@ -35,10 +43,5 @@ pub(super) fn envi() -> String {
         ("os.memory.free", NONE.to_owned()),
         ("os.memory.max", NONE.to_owned()),
         ("os.memory.total", NONE.to_owned()),
-    ];
-    let mut text = "Environment:\n".to_owned();
-    for (key, value) in entries {
-        let _ = writeln!(text, "{key}={value}");
-    }
-    text
+    ]
 }

@@ -14,6 +14,15 @@ mod tests;
 mod watches;
 
 pub use client::four_letter_word;
+#[cfg(feature = "admin")]
+pub(crate) use {
+    configuration::shown_dir,
+    connections::{Answered, interest_ops, reset as reset_connections},
+    dump::is_learner,
+    environment::entries as environment,
+    monitor::{Metric, Value, metrics},
+    server::{VERSION, leading, mode},
+};
 
 use crate::net::{Serving, Shell};
 use crate::zookeeper_server::ConnId;

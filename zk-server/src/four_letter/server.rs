@@ -12,7 +12,7 @@ use crate::zookeeper_server::ConnId;
 /// whose behaviour this server has, because clients read it to know what they may
 /// send; the revision says who it really is. There is no date in it, so that equal
 /// sources give equal binaries.
-pub(super) const VERSION: &str = concat!(
+pub(crate) const VERSION: &str = concat!(
     "3.9.5-zk_server_",
     env!("CARGO_PKG_VERSION"),
     ", built on <NA>"
@@ -31,10 +31,7 @@ pub(super) fn stat(serving: &Serving, asker: ConnId, shell: &Shell) -> String {
 }
 
 pub(super) fn srst(serving: &mut Serving) -> String {
-    serving.stats.reset();
-    if let Some(view) = &mut serving.quorum {
-        view.reset();
-    }
+    serving.reset_stats();
     "Server stats reset.\n".to_owned()
 }
 

@@ -23,7 +23,7 @@ use crate::error::ServerError;
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);
 const LAST_BACKOFF: Duration = Duration::from_secs(1);
 
-/// Opens the client port.
+/// Opens a port, the clients' or another.
 pub(crate) async fn bind(env: &dyn Env, addr: SocketAddr) -> Result<Bound, ServerError> {
     let failed = |source: io::Error| ServerError::Bind {
         addr,
@@ -34,9 +34,9 @@ pub(crate) async fn bind(env: &dyn Env, addr: SocketAddr) -> Result<Bound, Serve
     Ok(Bound { listener, addr })
 }
 
-/// A client port nobody accepts on yet.
+/// A port nobody accepts on yet.
 pub(crate) struct Bound {
-    listener: Box<dyn Listener>,
+    pub(crate) listener: Box<dyn Listener>,
     /// With the port the system chose.
     pub(crate) addr: SocketAddr,
 }

@@ -592,6 +592,14 @@ impl Serving {
         self.quorum.as_ref().is_none_or(|view| view.is_serving)
     }
 
+    /// Counting starts again.
+    pub(crate) fn reset_stats(&mut self) {
+        self.stats.reset();
+        if let Some(view) = &mut self.quorum {
+            view.reset();
+        }
+    }
+
     /// Puts everything the machine has to say where it belongs.
     fn carry_out(&mut self, now: Mono) {
         if self.failed.is_some() {

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod accept;
+#[cfg(feature = "admin")]
+mod admin;
 mod fail_stop;
 mod failpoints;
 mod faults;
