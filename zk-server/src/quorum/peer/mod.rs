@@ -205,6 +205,10 @@ impl Peer {
     /// Does what the election has decided until that is over. Then there may be a leader
     /// without another; nothing, if the peer has to stop.
     async fn take_role(&mut self, decision: Decision) -> Option<Option<ServerId>> {
+        // A newer configuration may have come with a vote, and the leader be one of its.
+        while let Some(notice) = self.election.try_next_notice() {
+            self.handle_notice(Some(notice));
+        }
         tracing::info!(id = %self.config.id, leader = %decision.leader, role = ?decision.role, "there is a leader");
         self.tell(decision.role, Some(decision.leader));
         let tasks = RoleTasks {

@@ -229,6 +229,11 @@ impl ElectionPort {
         self.notices.recv().await
     }
 
+    /// What there is to know already, if anything.
+    pub(crate) fn try_next_notice(&mut self) -> Option<Notice> {
+        self.notices.try_recv().ok()
+    }
+
     /// Ends every task and connection, and waits for that.
     pub(crate) async fn stop(self) {
         self.tasks.stopped.cancel();
