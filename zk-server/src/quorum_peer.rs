@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use zk_env::{Env, TokioEnv};
 use zk_proto::{SessionId, Zxid};
 
+use crate::admin::{AdminAddrs, AdminServer};
 use crate::config::{EnsembleConfig, ServerConfig};
 use crate::error::{ConfigError, ServerError};
 use crate::net::{Bound, Run, Shell, Spawner, bind, storage};
@@ -78,6 +79,8 @@ pub struct QuorumPeer {
     blueprint: Blueprint,
     /// As bound at the first start; kept over restarts.
     client_addr: SocketAddr,
+    /// As bound at the first start; kept over restarts.
+    admin_addrs: AdminAddrs,
     /// What was started last, running or not.
     shell: std::sync::Mutex<Arc<Shell>>,
     status: watch::Sender<PeerStatus>,
@@ -90,6 +93,7 @@ pub struct QuorumPeer {
 /// The tasks of a peer from its start to its stop.
 struct Running {
     run: Run,
+    admin: AdminServer,
     spawner: Spawner,
     stopped: CancellationToken,
 }
@@ -129,6 +133,19 @@ impl QuorumPeer {
     /// What a client in this process connects to, `127.0.0.1:34567`.
     pub fn connect_string(&self) -> String {
         loopback_for(self.client_addr).to_string()
+    }
+
+    /// Where the admin server listens, with the port the system chose; `None` if it is off,
+    /// or could not have its port.
+    #[cfg(feature = "admin")]
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addrs.server
+    }
+
+    /// Where metrics alone are served, with the port the system chose.
+    #[cfg(feature = "admin")]
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.admin_addrs.metrics
     }
 
     /// What it is doing.
@@ -188,7 +205,9 @@ impl QuorumPeer {
         }
         self.tell_stopped();
         let bound = bind(&*self.blueprint.env, self.client_addr).await?;
-        let (shell, started) = self.blueprint.start(bound, self.status.clone()).await?;
+        let status = self.status.clone();
+        let started = self.blueprint.start(bound, self.admin_addrs, status);
+        let (shell, started) = started.await?;
         *self.shell.lock().unwrap_or_else(PoisonError::into_inner) = shell;
         *self.killed.lock().unwrap_or_else(PoisonError::into_inner) = started.stopped.clone();
         *running = Some(started);
@@ -283,6 +302,7 @@ impl fmt::Debug for QuorumPeer {
 impl Running {
     async fn stop(self) {
         self.stopped.cancel();
+        self.admin.stop().await;
         self.run.stop().await;
         self.spawner.tasks.close();
         self.spawner.tasks.wait().await;
@@ -294,6 +314,7 @@ impl Blueprint {
     async fn start(
         &self,
         bound: Bound,
+        admin: AdminAddrs,
         status: watch::Sender<PeerStatus>,
     ) -> Result<(Arc<Shell>, Running), ServerError> {
         let env = &self.env;
@@ -329,10 +350,12 @@ impl Blueprint {
             (spawner.clone(), stopped.clone()),
         );
         let peer = peer.await?;
+        let admin = AdminServer::start(&shell, admin, stopped.child_token()).await?;
         let run = Run::start(Arc::clone(&shell), bound, stopped.child_token());
         spawner.spawn("zk-server peer", Box::pin(peer.run()));
         let running = Running {
             run,
+            admin,
             spawner,
             stopped,
         };
@@ -431,11 +454,13 @@ impl QuorumPeerBuilder {
             epoch: 0,
             accepted_epoch: 0,
         });
-        let (shell, running) = blueprint.start(bound, status.clone()).await?;
+        let admin = AdminAddrs::wanted(&blueprint.config);
+        let (shell, running) = blueprint.start(bound, admin, status.clone()).await?;
         tracing::info!(id, %client_addr, "peer started");
         Ok(QuorumPeer {
             blueprint,
             client_addr,
+            admin_addrs: running.admin.addrs,
             shell: std::sync::Mutex::new(shell),
             status,
             killed: std::sync::Mutex::new(running.stopped.clone()),

@@ -159,8 +159,9 @@ impl Server {
             return Err(failure);
         }
         let bound = bind(&*self.shell.env, self.addr).await?;
-        let admin = AdminServer::start(&self.shell, self.admin_addrs).await?;
         let stopped = self.shell.broken.child_token();
+        let admin =
+            AdminServer::start(&self.shell, self.admin_addrs, stopped.child_token()).await?;
         let run = Run::start(Arc::clone(&self.shell), bound, stopped);
         *running = Some(Running { run, admin });
         tracing::info!(addr = %self.addr, "server restarted");
@@ -403,8 +404,9 @@ impl ServerBuilder {
         };
         let shell = Shell::new(config, env, self.on_transaction, seed, stored);
         let shell = Arc::new(shell);
-        let admin = AdminServer::start(&shell, AdminAddrs::wanted(&shell)).await?;
         let stopped = shell.broken.child_token();
+        let addrs = AdminAddrs::wanted(&shell.config);
+        let admin = AdminServer::start(&shell, addrs, stopped.child_token()).await?;
         let run = Run::start(Arc::clone(&shell), bound, stopped);
         tracing::info!(%addr, "server started");
         Ok(Server {

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zk_env::{BoxFuture, BoxStream, Listener, accept, sleep_until};
 
+use crate::config::ServerConfig;
 use crate::error::ServerError;
 use crate::net::{Shell, bind};
 
@@ -46,10 +47,10 @@ pub(crate) struct AdminAddrs {
 
 impl AdminAddrs {
     /// As the configuration has it.
-    pub(crate) fn wanted(shell: &Shell) -> Self {
+    pub(crate) fn wanted(config: &ServerConfig) -> Self {
         Self {
-            server: shell.config.admin.server_addr,
-            metrics: shell.config.admin.metrics_addr,
+            server: config.admin.server_addr,
+            metrics: config.admin.metrics_addr,
         }
     }
 }
@@ -70,16 +71,20 @@ pub(crate) struct AdminServer {
 }
 
 impl AdminServer {
-    /// Starts serving at `addrs`; nothing if there are none. Like Apache's the server does
+    /// Starts serving at `addrs` until `stopped`; nothing if there are none. Like Apache's the server does
     /// without its commands if their port cannot be had.
     ///
     /// # Errors
     ///
     /// The port of the metrics could not be had.
-    pub(crate) async fn start(shell: &Arc<Shell>, addrs: AdminAddrs) -> Result<Self, ServerError> {
+    pub(crate) async fn start(
+        shell: &Arc<Shell>,
+        addrs: AdminAddrs,
+        stopped: CancellationToken,
+    ) -> Result<Self, ServerError> {
         let mut admin = Self {
             addrs: AdminAddrs::default(),
-            stopped: shell.broken.child_token(),
+            stopped,
             tasks: TaskTracker::new(),
         };
         let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use zk_env::Mono;
-use zk_proto::Zxid;
 
 use super::command::run;
 use crate::config::{EnsembleConfig, ServerConfig};
@@ -131,9 +130,8 @@ async fn a_leader_shows_its_observers() {
         id: ServerId(id),
         learner_type,
         is_synced: true,
-        addr: Some(([127, 0, 0, 1], 51460).into()),
+        addr: ([127, 0, 0, 1], 51460).into(),
         established_ms: 5,
-        last_zxid: Zxid(9),
     };
     {
         let mut serving = shell.lock();
@@ -149,7 +147,7 @@ async fn a_leader_shows_its_observers() {
     assert_eq!(
         observers["observers"],
         json!([{
-            "remote_socket_address": "/127.0.0.1:51460", "sid": 4, "established": 5, "last_zxid": 9,
+            "remote_socket_address": "/127.0.0.1:51460", "sid": 4, "established": 5,
         }])
     );
     let sizes = json!({"last_buffer_size": 88, "min_buffer_size": 88, "max_buffer_size": 88});

@@ -32,17 +32,16 @@ pub(crate) fn is_learner(serving: &Serving) -> bool {
 
 /// A learner knows whose sessions there are; when they expire is their leader's.
 fn write_sessions(text: &mut String, serving: &Serving, shell: &Shell) {
-    let mut sessions = serving.zks.sessions();
     if is_learner(serving) {
-        sessions.sort_unstable_by_key(|info| info.session);
+        let sessions = serving.zks.session_timeouts();
         let _ = writeln!(text, "Global Sessions({}):", sessions.len());
-        for info in sessions {
-            let _ = writeln!(text, "{}\t{}ms", info.session, info.timeout_ms);
+        for (session, timeout_ms) in sessions {
+            let _ = writeln!(text, "{session}\t{timeout_ms}ms");
         }
         return;
     }
     text.push_str("Session ");
-    let sessions = sessions.into_iter();
+    let sessions = serving.zks.sessions().into_iter();
     write_sets(
         text,
         sessions.map(|info| (info.expires, info.session)),

@@ -60,9 +60,8 @@ fn learner(id: i64, learner_type: LearnerType) -> LearnerView {
         id: ServerId(id),
         learner_type,
         is_synced: true,
-        addr: None,
+        addr: ([127, 0, 0, 1], 1).into(),
         established_ms: 0,
-        last_zxid: Zxid(0),
     }
 }
 

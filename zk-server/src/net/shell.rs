@@ -477,7 +477,11 @@ impl Shell {
 
     /// Clients are welcome from now on.
     pub(crate) fn begin_serving(&self) {
-        self.with_view(|view| view.is_serving = true);
+        let mut serving = self.lock_for("starting to serve");
+        serving.started = self.env.now();
+        if let Some(view) = &mut serving.quorum {
+            view.is_serving = true;
+        }
     }
 
     /// Has what a member tells of itself changed.

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use zk_env::Mono;
-use zk_proto::Zxid;
 
 use super::{LearnerType, PeerState, QuorumVerifier, ServerId};
 use crate::config::EnsembleConfig;
@@ -66,11 +65,9 @@ pub(crate) struct LearnerView {
     /// It has the leader's history and gets new transactions.
     pub(crate) is_synced: bool,
     /// The far end of its connection.
-    pub(crate) addr: Option<SocketAddr>,
+    pub(crate) addr: SocketAddr,
     /// Wall-clock time of the connection's begin, in milliseconds.
     pub(crate) established_ms: i64,
-    /// The last transaction it has acknowledged.
-    pub(crate) last_zxid: Zxid,
 }
 
 /// Bytes of proposals as they stand in the log.
@@ -225,9 +222,8 @@ mod tests {
             id: ServerId(id),
             learner_type,
             is_synced,
-            addr: None,
+            addr: ([127, 0, 0, 1], 1).into(),
             established_ms: 0,
-            last_zxid: Zxid(0),
         }
     }
 

@@ -39,6 +39,11 @@ impl ZooKeeperServer {
         self.sessions.infos()
     }
 
+    /// Sessions in ascending order, with their timeouts in milliseconds.
+    pub(crate) fn session_timeouts(&self) -> Vec<(SessionId, i32)> {
+        self.sessions.timeouts()
+    }
+
     /// How many sessions there are.
     pub(crate) fn session_count(&self) -> usize {
         self.sessions.len()

@@ -35,19 +35,17 @@ pub(in crate::admin) struct Observers {
 
 #[derive(Serialize)]
 struct Observer {
-    remote_socket_address: Option<String>,
+    remote_socket_address: String,
     sid: i64,
     established: i64,
-    last_zxid: i64,
 }
 
 impl Observer {
     fn of(learner: &LearnerView) -> Self {
         Self {
-            remote_socket_address: learner.addr.map(|addr| format!("/{addr}")),
+            remote_socket_address: format!("/{}", learner.addr),
             sid: learner.id.0,
             established: learner.established_ms,
-            last_zxid: learner.last_zxid.0,
         }
     }
 }

@@ -36,6 +36,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 struct Link {
     outbound: Outbound,
     closed: CancellationToken,
+    addr: SocketAddr,
+    /// Wall-clock time, in milliseconds.
+    established_ms: i64,
     /// NEWLEADER waits here while a snapshot is being written, so that whatever the
     /// snapshot may hold a part of comes before it (ZOOKEEPER-3104).
     is_sending_snapshot: bool,
@@ -57,6 +60,8 @@ pub(super) struct Leading<'p> {
     is_full: bool,
     /// Who is in step has changed, and prep has to know.
     is_membership_stale: bool,
+    /// As many `sync`s wait, operators have been told.
+    shown_syncs: usize,
     end: Option<RoleEnd>,
 }
 
@@ -110,6 +115,7 @@ impl<'p> Leading<'p> {
             to_commit: None,
             is_full: false,
             is_membership_stale: true,
+            shown_syncs: 0,
             end: None,
         })
     }
@@ -121,6 +127,7 @@ impl<'p> Leading<'p> {
         loop {
             self.carry_out();
             self.tell_prep();
+            self.tell_syncs();
             if std::mem::take(&mut self.is_full) {
                 self.propose_all();
             }
@@ -225,6 +232,8 @@ impl<'p> Leading<'p> {
             Link {
                 outbound,
                 closed,
+                addr,
+                established_ms: self.peer.shell.wall_ms(),
                 is_sending_snapshot: false,
                 new_leader: None,
             },
@@ -319,18 +328,33 @@ impl<'p> Leading<'p> {
             });
         }
         let learners = self.leader.learners();
-        let learners = learners.map(|(id, learner_type, is_synced)| LearnerView {
-            id,
-            learner_type,
-            is_synced,
-            addr: None,
-            established_ms: 0,
-            last_zxid: Zxid(0),
+        let learners = learners.filter_map(|(learner, id, learner_type, is_synced)| {
+            let link = self.links.get(&learner)?;
+            Some(LearnerView {
+                id,
+                learner_type,
+                is_synced,
+                addr: link.addr,
+                established_ms: link.established_ms,
+            })
         });
         let learners = learners.collect();
         peer.shell.with_view(|view| {
             if let Some(leading) = &mut view.leading {
                 leading.learners = learners;
+            }
+        });
+    }
+
+    /// Shows how many `sync`s wait, if that has changed.
+    fn tell_syncs(&mut self) {
+        let syncs = self.leader.pending_syncs();
+        if std::mem::replace(&mut self.shown_syncs, syncs) == syncs {
+            return;
+        }
+        self.peer.shell.with_view(|view| {
+            if let Some(leading) = &mut view.leading {
+                leading.pending_syncs = syncs;
             }
         });
     }

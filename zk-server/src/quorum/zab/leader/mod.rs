@@ -321,9 +321,16 @@ impl Leader {
 
     /// Learners that have said who they are: what they are, and whether they have our
     /// history. For operators.
-    pub(crate) fn learners(&self) -> impl Iterator<Item = (ServerId, LearnerType, bool)> {
-        let learners = self.learners.values();
-        learners.filter_map(|l| Some((l.server?, l.learner_type, l.is_synced())))
+    pub(crate) fn learners(
+        &self,
+    ) -> impl Iterator<Item = (LearnerId, ServerId, LearnerType, bool)> {
+        let learners = self.learners.iter();
+        learners.filter_map(|(id, l)| Some((*id, l.server?, l.learner_type, l.is_synced())))
+    }
+
+    /// `sync`s of learners that wait for a proposal. For operators.
+    pub(crate) fn pending_syncs(&self) -> usize {
+        self.syncs.len()
     }
 
     fn send(&mut self, to: LearnerId, packet: QuorumPacket) {
