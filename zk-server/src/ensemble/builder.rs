@@ -59,6 +59,7 @@ pub struct EnsembleBuilder {
     config: Option<ServerConfig>,
     storage: StorageChoice,
     transport: Transport,
+    base_port: u16,
     env: Option<Arc<dyn Env>>,
 }
 
@@ -75,6 +76,7 @@ impl Default for EnsembleBuilder {
             config: None,
             storage: StorageChoice::default(),
             transport: Transport::default(),
+            base_port: 0,
             env: None,
         }
     }
@@ -186,6 +188,13 @@ impl EnsembleBuilder {
         self
     }
 
+    /// Peer N serves clients on the loopback port `port` + N − 1; by default, and with 0, the
+    /// system chooses all ports.
+    pub fn base_port(mut self, port: u16) -> Self {
+        self.base_port = port;
+        self
+    }
+
     /// Another outside world than the real one, for all peers together.
     #[doc(hidden)]
     pub fn env(mut self, env: Arc<dyn Env>) -> Self {
@@ -211,6 +220,12 @@ impl EnsembleBuilder {
             let allowed = format!("a voter or more, and at most {MAX_PEERS} peers");
             return Err(ConfigError::value("server.N", given, allowed).into());
         }
+        if usize::from(u16::MAX - self.base_port) < MAX_PEERS {
+            let allowed = format!("at most {}", usize::from(u16::MAX) - MAX_PEERS);
+            return Err(
+                ConfigError::value("base port", self.base_port.to_string(), allowed).into(),
+            );
+        }
         let storage = self.storage.prepare()?;
         let mut config = match (self.config, self.tick) {
             (Some(config), _) => config,
@@ -230,6 +245,7 @@ impl EnsembleBuilder {
             limits: self.limits,
             storage,
             patience: self.patience,
+            base_port: self.base_port,
         };
         let members = Members::new(self.groups, self.weights);
         let voters = std::iter::repeat_n(LearnerType::Participant, self.voters);

@@ -43,10 +43,10 @@ impl Ensemble {
             storage.disk,
             storage.temp_dir,
         );
-        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let reserved = env.reserve(any_port).await;
+        let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, plan.client_port(id)));
+        let reserved = env.reserve(wanted).await;
         let client_addr = reserved.map_err(|source| ServerError::Bind {
-            addr: any_port,
+            addr: wanted,
             source: Arc::new(source),
         })?;
         self.known.insert(id, role, client_addr);

@@ -85,6 +85,20 @@ struct Plan {
     limits: Limits,
     storage: Storage,
     patience: Duration,
+    /// Where the first peer serves clients; 0 lets the system choose for all.
+    base_port: u16,
+}
+
+impl Plan {
+    /// Where a peer serves clients, on loopback.
+    fn client_port(&self, id: ServerId) -> u16 {
+        let offset = u16::try_from(id.0 - 1).unwrap_or(0);
+        match self.base_port {
+            0 => 0,
+            // The builder refuses a base with too few ports above it.
+            base => base.saturating_add(offset),
+        }
+    }
 }
 
 /// A peer and what is around it.
