@@ -82,15 +82,7 @@ impl Process {
     }
 
     fn ask(&self, word: &str) -> String {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        runtime.unwrap().block_on(async {
-            let env = TokioEnv::new();
-            four_letter_word(&*env, self.addr, word, PATIENCE)
-                .await
-                .unwrap()
-        })
+        ask(self.addr, word)
     }
 
     /// Sends a signal and waits for the end; whether it was a clean one, and how
@@ -116,10 +108,53 @@ impl Drop for Process {
     }
 }
 
-/// The address in the line that says that the server has started.
+/// The address in the line that says that the server has started, or the member.
 fn listening(line: &str) -> Option<SocketAddr> {
-    let (_, addr) = line.split_once("server started addr=")?;
-    addr.trim_end().parse().ok()
+    let member = || {
+        Some(
+            line.split_once("peer started ")?
+                .1
+                .split_once("client_addr=")?,
+        )
+    };
+    let started = line.split_once("server started addr=").or_else(member);
+    started?.1.trim_end().parse().ok()
+}
+
+/// The answer of the server at `addr` to a four-letter word.
+fn ask(addr: SocketAddr, word: &str) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(async {
+        let env = TokioEnv::new();
+        four_letter_word(&*env, addr, word, PATIENCE).await.unwrap()
+    })
+}
+
+/// Asks until the answer is right.
+fn ask_until(addr: SocketAddr, word: &str, is_right: impl Fn(&str) -> bool) -> String {
+    let start = Instant::now();
+    loop {
+        let answer = ask(addr, word);
+        if is_right(&answer) {
+            return answer;
+        }
+        assert!(start.elapsed() < PATIENCE, "{addr} still answers {answer}");
+        std::thread::yield_now();
+    }
+}
+
+/// What `srvr` or `status` say a server is.
+fn mode(text: &str) -> Option<&str> {
+    let mut lines = text.lines();
+    lines.find_map(|line| line.strip_prefix("Mode: "))
+}
+
+/// Ports that were free a moment ago, all different.
+fn free_ports<const N: usize>() -> [u16; N] {
+    let held = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    held.map(|listener| listener.local_addr().unwrap().port())
 }
 
 fn output(command: &mut Command) -> Output {
@@ -255,4 +290,105 @@ fn the_version_is_told() {
     let version = output(zk_server().arg("--version"));
     let expected = concat!("zk-server ", env!("CARGO_PKG_VERSION"), "\n");
     assert_eq!(text(&version.stdout), expected);
+}
+
+/// The configurations of servers 1 to 3, the third an observer.
+fn members(name: &str) -> [Config; 3] {
+    let ports: [u16; 9] = free_ports();
+    let server = |id: usize, role: &str| {
+        let [quorum, election, client] = [0, 1, 2].map(|of| ports[3 * id - 3 + of]);
+        format!("server.{id}=127.0.0.1:{quorum}:{election}:{role};127.0.0.1:{client}\n")
+    };
+    let list = [(1, "participant"), (2, "participant"), (3, "observer")];
+    let servers = list.map(|(id, role)| server(id, role)).concat();
+    [1, 2, 3].map(|id| {
+        let text = format!("tickTime=200\ninitLimit=50\nsyncLimit=25\n{servers}");
+        let config = Config::new(&format!("{name}-{id}"), &text);
+        fs::create_dir_all(&config.data_dir).unwrap();
+        fs::write(config.data_dir.join("myid"), format!("{id}\n")).unwrap();
+        config
+    })
+}
+
+#[test]
+fn members_of_an_ensemble_are_started_from_their_files() {
+    let configs = members("members");
+    let mut first = Process::start(&configs[0]);
+    let alone = output(zk_server().arg("status").arg(&configs[0].path));
+    assert_eq!(alone.status.code(), Some(1));
+    let answer = first.ask("srvr");
+    assert_eq!(
+        answer,
+        "This ZooKeeper instance is not currently serving requests\n"
+    );
+
+    let others = [1, 2].map(|index| Process::start(&configs[index]));
+    let modes = [first.addr, others[0].addr, others[1].addr].map(|addr| {
+        let answer = ask_until(addr, "srvr", |answer| mode(answer).is_some());
+        mode(&answer).unwrap().to_owned()
+    });
+    let mut voters = [modes[0].as_str(), modes[1].as_str()];
+    voters.sort_unstable();
+    assert_eq!(
+        (voters, modes[2].as_str()),
+        (["follower", "leader"], "observer")
+    );
+    for (config, mode) in configs.iter().zip(&modes) {
+        let status = output(zk_server().arg("status").arg(&config.path));
+        assert!(status.status.success());
+        let status = text(&status.stdout);
+        assert!(status.ends_with(&format!("\nMode: {mode}\n")), "{status}");
+        assert!(status.starts_with("Client port found: "), "{status}");
+    }
+
+    let (clean, took) = first.end_by("TERM");
+    assert!(clean && took < Duration::from_secs(5), "{took:?}");
+    ask_until(others[0].addr, "srvr", |answer| mode(answer).is_none());
+}
+
+/// The value of a key of `mntr`.
+fn metric(text: &str, key: &str) -> Option<String> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    Some(line.trim_start_matches('\t').to_owned())
+}
+
+#[test]
+fn an_ensemble_for_development_serves_until_it_is_stopped() {
+    let mut child = zk_server()
+        .args(["ensemble", "3", "--observers", "1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut line = || lines.next().unwrap().unwrap();
+    let connect = line();
+    let mut modes = Vec::new();
+    let mut process = Process {
+        child,
+        log: String::new(),
+        addr: connect.split(',').next().unwrap().parse().unwrap(),
+    };
+    for (id, host) in (1..).zip(connect.split(',')) {
+        let shown = line();
+        let words: Vec<_> = shown.split(' ').collect();
+        assert_eq!(words[..2], [format!("server.{id}").as_str(), host]);
+        let answer = ask(host.parse().unwrap(), "mntr");
+        let state = metric(&answer, "zk_server_state").unwrap();
+        assert_eq!(words[2], state);
+        if state == "leader" {
+            let peer = metric(&answer, "zk_peer_state");
+            assert_eq!(peer.as_deref(), Some("leading - broadcast"));
+            let in_step = |text: &str| {
+                let of = |key| metric(text, key).unwrap();
+                of("zk_synced_followers") == "2" && of("zk_synced_observers") == "1"
+            };
+            ask_until(host.parse().unwrap(), "mntr", in_step);
+        }
+        modes.push(state);
+    }
+    modes.sort_unstable();
+    assert_eq!(modes, ["follower", "follower", "leader", "observer"]);
+    let (clean, took) = process.end_by("INT");
+    assert!(clean && took < Duration::from_secs(5), "{took:?}");
+    assert!(std::net::TcpStream::connect(process.addr).is_err());
 }

@@ -1,6 +1,8 @@
 //! The `zk-server` command: reads arguments and files, sets up logging and
 //! signals, and leaves the rest to the library.
 
+mod ensemble;
+mod logging;
 mod shutdown;
 mod start;
 mod status;
@@ -14,8 +16,8 @@ use clap::{Parser, Subcommand};
 use zk_env::TokioEnv;
 use zk_server::ZooCfg;
 
-/// A bundled ZooKeeper server: standalone, speaking the protocol of Apache ZooKeeper 3.9.5
-/// and keeping its data in Apache's files.
+/// A bundled ZooKeeper server, alone or as a member of an ensemble, speaking the protocols of
+/// Apache ZooKeeper 3.9.5 and keeping its data in Apache's files.
 #[derive(Debug, Parser)]
 #[command(name = "zk-server", version)]
 struct Args {
@@ -38,6 +40,8 @@ enum Verb {
         #[arg(default_value = "conf/zoo.cfg")]
         config: PathBuf,
     },
+    /// Runs an ensemble on this machine, for development, until SIGTERM or SIGINT
+    Ensemble(ensemble::Options),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +61,7 @@ fn run(verb: Verb) -> Result<ExitCode, String> {
         match verb {
             Verb::StartForeground { config } => start::foreground(&config, env).await,
             Verb::Status { config } => status::status(&config, &*env).await,
+            Verb::Ensemble(options) => ensemble::run(options).await,
         }
     })
 }
