@@ -58,19 +58,23 @@ impl LogFile {
         disk: &Arc<dyn Disk>,
         path: &Path,
     ) -> Result<Option<Self>, StorageError> {
-        let open = disk.open(path, OpenMode::Existing).await;
-        let file = open.map_err(StorageError::disk("open", path))?;
-        let len = file.len().await;
-        let len = len.map_err(StorageError::disk("read", path))?;
-        let header = file.read_at(0, FILE_HEADER.len()).await;
-        let header = header.map_err(StorageError::disk("read", path))?;
+        let mut log = Self::unread(disk, path).await?;
+        let header = log.read(0, FILE_HEADER.len()).await?;
         if header.len() < FILE_HEADER.len() || header.iter().all(|byte| *byte == 0) {
             return Ok(None);
         }
         if !header.starts_with(MAGIC) {
             return Err(StorageError::damaged(path, 0, "no transaction log"));
         }
-        Ok(Some(Self {
+        Ok(Some(log))
+    }
+
+    async fn unread(disk: &Arc<dyn Disk>, path: &Path) -> Result<Self, StorageError> {
+        let open = disk.open(path, OpenMode::Existing).await;
+        let file = open.map_err(StorageError::disk("open", path))?;
+        let len = file.len().await;
+        let len = len.map_err(StorageError::disk("read", path))?;
+        Ok(Self {
             path: path.to_owned(),
             file,
             len,
@@ -78,7 +82,24 @@ impl LogFile {
             last_zxid: Zxid(i64::MIN),
             window: Bytes::new(),
             window_at: 0,
-        }))
+        })
+    }
+
+    /// For a file that [`open`](Self::open) finds without a beginning: nothing may follow
+    /// either, unless it is the newest. The others were durable before the next was begun.
+    ///
+    /// # Errors
+    ///
+    /// `Damaged`, if there is anything but zeros.
+    pub(crate) async fn expect_blank(
+        disk: &Arc<dyn Disk>,
+        path: &Path,
+    ) -> Result<(), StorageError> {
+        let file = Self::unread(disk, path).await?;
+        match file.last_nonzero(0).await? {
+            Some(_) => Err(file.damaged(0, "no transaction log, and not empty")),
+            None => Ok(()),
+        }
     }
 
     /// Where the next record begins, or would.

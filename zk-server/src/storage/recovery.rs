@@ -135,9 +135,13 @@ pub(super) async fn is_valid(dir: &DataDir, snapshot: &SnapshotFile) -> Result<b
 async fn replay_logs(dir: &DataDir, replay: &mut Replay) -> Result<(), StorageError> {
     let logs = dir.logs().await?;
     let begin = first_needed(&logs, replay.tree.last_processed());
+    let last_path = logs.last().map(|(_, path)| path);
     let mut newest = None;
     for (_, path) in logs.get(begin..).unwrap_or_default() {
         let Some(mut log) = LogFile::open(&dir.disk, path).await? else {
+            if Some(path) != last_path {
+                LogFile::expect_blank(&dir.disk, path).await?;
+            }
             // A crash came before its first transaction.
             dir.remove(path).await?;
             continue;
@@ -205,6 +209,13 @@ impl Replay {
             offset,
         } = record;
         let last = self.tree.last_processed();
+        if zxid <= Zxid::ZERO {
+            return Err(StorageError::damaged(
+                path,
+                offset,
+                format!("no transaction is {zxid}"),
+            ));
+        }
         if zxid <= last {
             // Older than the snapshot, as a rule.
             self.keep(zxid, &payload);

@@ -204,6 +204,31 @@ fn empty_files_are_removed_and_gaps_refused() {
     });
 }
 
+/// Its first sector is gone, and with it what the file is: only in the newest a crash does so.
+#[test]
+fn a_file_without_a_beginning_is_refused_unless_it_is_the_newest() {
+    on_host(1, async |host| {
+        let (dir, path, bytes, _) = written(&host, 9).await;
+        let mut rotten = BytesMut::from(&bytes[..]);
+        rotten[..512].fill(0);
+        put(&dir, &path, rotten.clone().freeze()).await;
+        let mut log = log_of(&dir);
+        append(&mut log, 10);
+        log.flush().await.expect("a disk that works");
+        let before = files(&dir).await;
+        let error = recover(&dir, HASHING).await.expect_err("it had records");
+        assert!(
+            matches!(&error, StorageError::Damaged { offset: 0, path: at, .. } if *at == path),
+            "{error}"
+        );
+        assert!(files(&dir).await == before, "something was changed");
+        dir.remove(&dir.log_dir().join("log.a"))
+            .await
+            .expect("a disk that works");
+        expect_history(&recovered(&dir).await.expect("torn"), 0);
+    });
+}
+
 /// S19.
 #[test]
 fn a_damaged_snapshot_gives_way_to_the_one_before_it() {
