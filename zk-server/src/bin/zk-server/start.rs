@@ -35,7 +35,7 @@ pub(crate) async fn foreground(path: &Path, env: Arc<TokioEnv>) -> Result<ExitCo
 
 /// What the configuration describes, at work.
 enum Started {
-    Alone(Server),
+    Alone(Box<Server>),
     Member(Box<QuorumPeer>),
 }
 
@@ -48,7 +48,7 @@ impl Started {
         match ensemble {
             None => {
                 let server = Server::builder().config(config).env(env).start().await?;
-                Ok(Self::Alone(server))
+                Ok(Self::Alone(Box::new(server)))
             }
             Some(ensemble) => {
                 let peer = QuorumPeer::builder(ensemble).config(config).env(env);
