@@ -69,6 +69,7 @@ clientPortAddress=127.0.0.1
 tickTime=200
 maxSessionTimeout=60000
 extendedTypesEnabled=true
+admin.enableServer=false
 znode.container.checkIntervalMs=100
 EOC
     for setting in "$@"; do printf '%s\n' "$setting" >>"$work/zoo.cfg"; done

@@ -91,7 +91,9 @@ impl Configuration {
 
     /// The text of a `zoo.cfg` for the bundled server, on a free loopback port.
     pub fn zoo_cfg(&self) -> String {
-        let mut text = String::from("dataDir=unused\nclientPort=0\nclientPortAddress=127.0.0.1\n");
+        let mut text = String::from(
+            "dataDir=unused\nclientPort=0\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\n",
+        );
         for (key, value) in self.keys().chain([&REAPER, &SUPER_DIGEST]) {
             let _ = writeln!(text, "{key}={value}");
         }
