@@ -185,11 +185,16 @@ impl OpenFile {
             let extended = self.file.truncate(self.len).await;
             extended.map_err(StorageError::disk("extend", &self.path))?;
         }
-        let written = self.file.write_at(self.position, bytes).await;
-        written.map_err(StorageError::disk("write to", &self.path))?;
+        let write = self.file.write_at(self.position, bytes);
         if settings.force_sync {
-            let synced = self.file.sync_data().await;
+            // The disk keeps their order. Asked for one after the other, the sync would begin
+            // only once this task has run again, and everybody waits for it.
+            let (written, synced) = tokio::join!(biased; write, self.file.sync_data());
+            written.map_err(StorageError::disk("write to", &self.path))?;
             synced.map_err(StorageError::disk("sync", &self.path))?;
+        } else {
+            let written = write.await;
+            written.map_err(StorageError::disk("write to", &self.path))?;
         }
         self.position = end;
         self.len = self.len.max(end);
