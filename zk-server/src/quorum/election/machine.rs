@@ -158,14 +158,16 @@ impl FastLeaderElection {
         self.election = None;
     }
 
-    /// What `initial` makes of this peer: nobody, if it has no vote.
+    /// What `initial` makes of this peer: nobody, if it has no vote. One in the proposed
+    /// configuration is enough (not for Apache): if the leader crashed with less of its log
+    /// than the newcomer has, nobody else may be able to lead. Both ensembles have to agree.
     fn initial_candidate(&self, initial: InitialVote) -> Candidate {
         match self.options.learner_type {
             LearnerType::Observer => Candidate::NOBODY,
             LearnerType::Participant => Candidate {
                 peer_epoch: initial.peer_epoch,
                 zxid: initial.zxid,
-                leader: if self.view.committed.is_voter(self.options.id) {
+                leader: if self.view.is_voter(self.options.id) {
                     self.options.id
                 } else {
                     Candidate::NOBODY.leader

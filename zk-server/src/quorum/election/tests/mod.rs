@@ -1,5 +1,6 @@
 //! Elections without sockets: scripts, and many peers at random.
 
 mod cluster;
+mod proposed;
 mod random;
 mod script;
