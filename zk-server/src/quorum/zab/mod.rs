@@ -34,7 +34,9 @@
 //! may be a newer one that was proposed. `ConfigProposed` and `NewConfig` replace the last
 //! seen, durably before anything is that follows: whoever has the transaction of a
 //! reconfiguration in its log has to know that a quorum of both is needed. `Activate` puts
-//! one in force. Where reconfigurations are disabled neither changes.
+//! one in force. A configuration that a server finds in its own history when a role
+//! begins, because a snapshot brought it, is the last seen if it is newer than both.
+//! Where reconfigurations are disabled nothing of this changes.
 //!
 //! # What the disk has to promise
 //!

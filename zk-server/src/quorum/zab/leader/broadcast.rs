@@ -105,10 +105,16 @@ impl Leader {
     /// Commits what is decided, in order. Behind a reconfiguration that makes somebody
     /// else the leader, nothing.
     fn commit(&mut self) {
+        let is_deaf = self
+            .options
+            .probe
+            .has_planted("server: the next configuration has no say");
         while self.is_established()
-            && let Some((proposal, acks)) = self
-                .outstanding
-                .pop_decided(|zxid, acks| self.config.decides(zxid, acks))
+            && let Some((proposal, acks)) = self.outstanding.pop_decided(|zxid, acks| match is_deaf
+            {
+                true => self.config.committed.contains_quorum(acks),
+                false => self.config.decides(zxid, acks),
+            })
         {
             let reconfigured = self.reconfigured_by(proposal.zxid, &acks);
             match &reconfigured {
@@ -191,11 +197,15 @@ impl Leader {
 
     /// Without a quorum of learners that are alive there may be another leader. Nobody
     /// else's commits can be confused with ours, but our clients would wait for nothing.
+    /// Who observes is sent no proposals, and does not count though it has a vote: one who
+    /// votes in the next configuration only and comes back as an observer would otherwise
+    /// keep it undecided for ever (as in Apache). NEWLEADER it can acknowledge.
     pub(super) fn check_quorum(&mut self) {
         if !matches!(self.phase, Phase::Broadcast { .. }) {
             return;
         }
-        let alive = self.learners.values().filter_map(|learner| learner.server);
+        let alive = self.learners.values().filter(|l| !l.is_observer());
+        let alive = alive.filter_map(|learner| learner.server);
         let mut alive: std::collections::BTreeSet<_> = alive.collect();
         alive.insert(self.options.id);
         if !self.config.contains_quorum(&alive) {

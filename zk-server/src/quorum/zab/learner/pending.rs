@@ -48,6 +48,8 @@ pub(super) struct Pending {
     base: Zxid,
     /// The last received.
     last: Zxid,
+    /// The last committed; what the history began with is.
+    last_committed: Zxid,
     /// Bytes committed and not handed to the log yet.
     held_bytes: usize,
     /// Bytes handed to the log and not durable yet.
@@ -64,6 +66,7 @@ impl Pending {
             durable: 0,
             base,
             last: base,
+            last_committed: base,
             held_bytes: 0,
             undurable_bytes: 0,
         }
@@ -82,6 +85,11 @@ impl Pending {
     /// Whether all that was handed to the log is durable.
     pub(super) fn is_durable(&self) -> bool {
         self.durable == self.appended
+    }
+
+    /// The last transaction that is known to be committed.
+    pub(super) fn last_committed(&self) -> Zxid {
+        self.last_committed
     }
 
     /// Whether the history that synchronisation began with has it.
@@ -117,6 +125,7 @@ impl Pending {
                     self.held_bytes += next.payload.len();
                 }
                 self.committed += 1;
+                self.last_committed = zxid;
                 Ok(())
             }
             None => Err(OrderError::Commit {

@@ -6,7 +6,7 @@ use zk_proto::Zxid;
 use super::{Learner, LearnerShutdown, Output};
 use crate::error::ConfigError;
 use crate::quorum::packet::QuorumPacket;
-use crate::quorum::zab::Proposal;
+use crate::quorum::zab::{Proposal, first_zxid};
 use crate::quorum::{LearnerType, QuorumVerifier, ServerId};
 use crate::txn::reconfigured;
 
@@ -86,9 +86,15 @@ impl Learner {
         Ok(())
     }
 
-    /// UPTODATE: what came with NEWLEADER is in force.
-    pub(super) fn activate_new_leader_config(&mut self) {
-        if let Some(config) = self.new_leader_config.take() {
+    /// UPTODATE: what came with NEWLEADER is in force; unless it was proposed in this very
+    /// epoch and is undecided still, for then it may come to nothing. (Apache's learners
+    /// put it in force all the same.)
+    pub(super) fn activate_new_leader_config(&mut self, epoch: i64) {
+        let Some(config) = self.new_leader_config.take() else {
+            return;
+        };
+        let decided = self.pending.last_committed().max(first_zxid(epoch));
+        if config.version() <= decided.0 {
             self.activate(config, None);
         }
     }

@@ -204,7 +204,7 @@ impl Learner {
     ) -> Result<(), LearnerShutdown> {
         if packet.packet_type == PacketType::UpToDate {
             self.enter(Stage::Serving { epoch }, now);
-            self.activate_new_leader_config();
+            self.activate_new_leader_config(epoch);
             if self.stage == Stage::Ended {
                 return Ok(());
             }

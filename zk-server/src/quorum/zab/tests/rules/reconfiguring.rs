@@ -235,6 +235,22 @@ fn observers_and_whoever_has_gone_are_not_in_step() {
     assert_eq!(led.reconfigure(&list("1 3 4", FIRST)), no_quorum);
 }
 
+/// A voter of the next configuration has come back as what it still is.
+#[test]
+fn a_reconfiguration_that_nobody_can_acknowledge_ends_the_role() {
+    let mut led = leading(list("1 2|4", FIRST), None);
+    led.establish();
+    led.join(4, PacketType::FollowerInfo);
+    led.reconfigure(&list("1 2 4 5", FIRST)).unwrap();
+    led.leader.handle_learner_lost(LearnerId(4));
+    led.join(4, PacketType::ObserverInfo);
+    for half_ticks in 1..=2 {
+        led.leader
+            .handle_timeout(after(f64::from(half_ticks) / 2.0));
+    }
+    assert_eq!(ended(&led.drain()), Some(LeaderShutdown::LostQuorum));
+}
+
 /// Proposes `next`, which has another leader, and what comes behind; it is acknowledged
 /// by everybody, `behind` by some.
 fn hand_over(led: &mut Led, next: &QuorumVerifier, behind: &[u64]) -> (Zxid, Vec<LeaderOutput>) {
@@ -524,6 +540,56 @@ fn uptodate_does_not_undo_what_came_after_newleader() {
     let established = LearnerOutput::Established { epoch: 2 };
     let outputs = learned.hear(bare(PacketType::UpToDate, Zxid(-1)));
     assert_eq!(outputs, [established, ack(zxid(2, 0))]);
+}
+
+/// NEWLEADER has brought what the leader has proposed and not committed yet.
+#[test]
+fn uptodate_puts_nothing_in_force_that_is_undecided() {
+    let next = list("1 2 3 4", zxid(2, 1));
+    let txn = txn_of(&next);
+    let joining = || {
+        let mut learned = following(three(), None).accepting();
+        learned.hear(bare(PacketType::Diff, Zxid(0)));
+        let payload = txn.payload.clone();
+        learned.hear(QuorumPacket::with_data(
+            PacketType::Proposal,
+            txn.zxid,
+            payload,
+        ));
+        learned
+    };
+    let text = next.to_text();
+    let new_leader = QuorumPacket::with_data(PacketType::NewLeader, zxid(2, 0), text.clone());
+    let mut learned = joining();
+    learned.hear(new_leader.clone());
+    learned.persisted(EpochFile::Current);
+    let established = LearnerOutput::Established { epoch: 2 };
+    let outputs = learned.hear(bare(PacketType::UpToDate, Zxid(-1)));
+    assert_eq!(outputs, [established, ack(zxid(2, 0))]);
+    let activate = encode_server_id(ServerId(1));
+    learned.hear(QuorumPacket::with_data(
+        PacketType::CommitAndActivate,
+        txn.zxid,
+        activate,
+    ));
+    let activate = LearnerOutput::Activate {
+        config: text.clone(),
+        leader: Some(ServerId(1)),
+    };
+    assert_eq!(learned.appended(txn.zxid).last(), Some(&activate));
+
+    // What was committed before NEWLEADER is decided.
+    let mut learned = joining();
+    learned.hear(bare(PacketType::Commit, txn.zxid));
+    learned.hear(new_leader);
+    learned.appended(txn.zxid);
+    learned.persisted(EpochFile::Current);
+    let outputs = learned.hear(bare(PacketType::UpToDate, Zxid(-1)));
+    let activate = LearnerOutput::Activate {
+        config: text,
+        leader: None,
+    };
+    assert_eq!(outputs[0], activate);
 }
 
 #[test]
