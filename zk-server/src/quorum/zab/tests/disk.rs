@@ -6,7 +6,11 @@ use std::collections::VecDeque;
 use zk_env::EnvRng;
 use zk_proto::Zxid;
 
-use crate::quorum::zab::{EpochFile, History, Proposal, SnapshotOutcome, TruncateOutcome};
+use crate::quorum::QuorumVerifier;
+use crate::quorum::zab::{
+    EpochFile, History, LeaderConfig as Config, Proposal, SnapshotOutcome, TruncateOutcome,
+};
+use crate::txn::reconfigured;
 
 /// What is on it.
 #[derive(Clone, Debug)]
@@ -18,11 +22,17 @@ pub(super) struct Image {
     log: Vec<Proposal>,
     pub(super) accepted_epoch: i64,
     pub(super) current_epoch: i64,
+    /// The configuration in force.
+    committed: QuorumVerifier,
+    /// The file beside it.
+    last_seen: Option<QuorumVerifier>,
 }
 
 impl Image {
-    fn new() -> Self {
+    fn new(committed: QuorumVerifier) -> Self {
         Self {
+            committed,
+            last_seen: None,
             snapshot: Vec::new(),
             snapshot_zxid: Zxid(0),
             log: Vec::new(),
@@ -55,6 +65,28 @@ impl Image {
         }
     }
 
+    /// The configurations a server starts with. One that only the history knows, because
+    /// a snapshot brought it, is the last seen.
+    pub(super) fn config(&self) -> Config {
+        let proposed = self.txns().into_iter().rev();
+        let mut proposed = proposed.filter_map(|txn| reconfigured(&txn.payload).unwrap());
+        let proposed = proposed
+            .next()
+            .map(|text| QuorumVerifier::parse(&text).unwrap());
+        let last_seen = self.last_seen.clone().into_iter().chain(proposed);
+        Config {
+            committed: self.committed.clone(),
+            last_seen: last_seen.max_by_key(QuorumVerifier::version),
+        }
+    }
+
+    /// Takes over a configuration that is in force elsewhere, if it is newer.
+    pub(super) fn commit_config(&mut self, config: QuorumVerifier) {
+        if config.version() > self.committed.version() {
+            self.committed = config;
+        }
+    }
+
     fn truncate(&mut self, zxid: Zxid) -> TruncateOutcome {
         if zxid == Zxid(0) {
             (self.snapshot, self.snapshot_zxid, self.log) = (Vec::new(), zxid, Vec::new());
@@ -83,6 +115,8 @@ pub(super) enum Write {
     Epoch(EpochFile, i64),
     Truncate(Zxid),
     Install { state: Vec<Proposal>, zxid: Zxid },
+    LastSeen(QuorumVerifier),
+    InForce(QuorumVerifier),
 }
 
 /// It is durable.
@@ -92,6 +126,7 @@ pub(super) enum Done {
     Epoch(EpochFile),
     Truncated(TruncateOutcome),
     Installed(SnapshotOutcome),
+    Configured,
 }
 
 #[derive(Debug)]
@@ -101,9 +136,9 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(config: QuorumVerifier) -> Self {
         Self {
-            durable: Image::new(),
+            durable: Image::new(config),
             writes: VecDeque::new(),
         }
     }
@@ -150,6 +185,14 @@ impl Disk {
                 let image = &mut self.durable;
                 (image.snapshot, image.snapshot_zxid, image.log) = (state, zxid, Vec::new());
                 Done::Installed(SnapshotOutcome::Installed)
+            }
+            Write::LastSeen(config) => {
+                self.durable.last_seen = Some(config);
+                Done::Configured
+            }
+            Write::InForce(config) => {
+                self.durable.commit_config(config);
+                Done::Configured
             }
         })
     }

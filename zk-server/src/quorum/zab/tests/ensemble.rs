@@ -6,9 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use zk_env::{EnvRng, Mono, Probe, Probed, ScriptedProbe};
-use zk_proto::Zxid;
+use zk_proto::{SessionId, Xid, Zxid};
 
 use super::TIMING;
 use super::disk::Write;
@@ -16,12 +16,12 @@ use super::invariants::{self, Event, Invariant, World};
 use super::link::{Link, Message};
 use super::peer::{Peer, Role};
 use crate::quorum::packet::{PacketType, QuorumPacket};
-use crate::quorum::zab::LeaderConfig as Config;
 use crate::quorum::zab::{
-    CommittedLog, Leader, LeaderOptions, LeaderOutput, Learner, LearnerId, LearnerOptions,
-    LearnerOutput, LearnerShutdown, Proposal,
+    CommittedLog, Leader, LeaderOptions, LeaderOutput, LeaderShutdown, Learner, LearnerId,
+    LearnerOptions, LearnerOutput, LearnerReconfig, LearnerShutdown, Proposal, ProposeError,
 };
-use crate::quorum::{LearnerType, QuorumVerifier, ServerId};
+use crate::quorum::{QuorumVerifier, ServerId};
+use crate::txn::{SetDataTxn, Txn, TxnBody, TxnHeader, encode_txn};
 
 /// A run has gone wrong: which invariant, where, and what was seen.
 #[derive(Debug)]
@@ -38,7 +38,10 @@ pub(super) struct Ensemble {
     pub(super) links: BTreeMap<LearnerId, Link>,
     /// Whose messages do not reach whom at present.
     pub(super) blocked: BTreeSet<(ServerId, ServerId)>,
+    /// The newest configuration that is in force anywhere.
     pub(super) config: Rc<QuorumVerifier>,
+    /// `reconfigEnabled`
+    pub(super) reconfig_enabled: bool,
     /// How many committed proposals leaders keep; few, so that the disk is read as well.
     pub(super) committed_log_count: usize,
     /// A server crashes before one output in so many; never, if 0.
@@ -54,18 +57,37 @@ pub(super) struct Ensemble {
 }
 
 impl Ensemble {
-    pub(super) fn new(seed: u64, voters: u64, observers: u64, bug: Option<&'static str>) -> Self {
+    /// Voters, observers, and `spares` that nobody knows of but they themselves.
+    pub(super) fn new(
+        seed: u64,
+        (voters, observers, spares): (u64, u64, u64),
+        bug: Option<&'static str>,
+    ) -> Self {
         let mut text = String::new();
         let mut peers = BTreeMap::new();
         for n in 1..=voters + observers {
-            let (role, learner_type) = if n <= voters {
-                ("participant", LearnerType::Participant)
+            let role = if n <= voters {
+                "participant"
             } else {
-                ("observer", LearnerType::Observer)
+                "observer"
             };
             let _ = writeln!(text, "server.{n}=h:1:2:{role}");
+        }
+        let config = QuorumVerifier::parse(&text).unwrap();
+        for n in 1..=voters + observers + spares {
             let id = ServerId(n as i64);
-            peers.insert(id, Peer::new(id, learner_type));
+            let own = if config.member(id).is_some() {
+                config.clone()
+            } else {
+                let role = if n % 2 == 0 {
+                    "participant"
+                } else {
+                    "observer"
+                };
+                let text = format!("{text}server.{n}=h:1:2:{role}\n");
+                QuorumVerifier::parse(&text).unwrap()
+            };
+            peers.insert(id, Peer::new(id, own));
         }
         let planted = bug.map(|bug| Arc::new(ScriptedProbe::planting(bug)) as Arc<dyn Probed>);
         Self {
@@ -74,7 +96,8 @@ impl Ensemble {
             peers,
             links: BTreeMap::new(),
             blocked: BTreeSet::new(),
-            config: Rc::new(QuorumVerifier::parse(&text).unwrap()),
+            config: Rc::new(config),
+            reconfig_enabled: false,
             committed_log_count: 4,
             crash_one_in: 0,
             reached: BTreeSet::new(),
@@ -125,11 +148,9 @@ impl Ensemble {
     pub(super) fn lead(&mut self, id: ServerId) {
         let mut options = LeaderOptions::new(id, TIMING);
         options.probe = self.probe.clone();
-        let config = Config {
-            committed: (*self.config).clone(),
-            last_seen: None,
-        };
+        options.reconfig_enabled = self.reconfig_enabled;
         let disk = &self.peers[&id].disk.durable;
+        let config = disk.config();
         let history = disk.history();
         if let Some(trace) = &mut self.trace {
             trace.push(format!("{id} begins to lead: {history:?}"));
@@ -144,7 +165,12 @@ impl Ensemble {
     /// Follows a server, which is connected to if it leads by then.
     pub(super) fn follow(&mut self, id: ServerId, leader: ServerId) {
         let peer = &self.peers[&id];
-        let mut options = LearnerOptions::new(id, peer.learner_type, TIMING);
+        let mut options = LearnerOptions::new(id, peer.learner_type(), TIMING);
+        let config = peer.disk.durable.config();
+        options.config_version = config.committed.version();
+        options.reconfig = self
+            .reconfig_enabled
+            .then_some(LearnerReconfig { config, leader });
         options.probe = self.probe.clone();
         options.wants_snapshot = peer.wants_snapshot;
         let history = peer.disk.durable.history();
@@ -342,6 +368,73 @@ impl Ensemble {
         proposed.is_ok()
     }
 
+    /// An operator changes the ensemble.
+    pub(super) fn reconfigure(&mut self, id: ServerId, next: QuorumVerifier) -> bool {
+        let now = self.now;
+        let Role::Leading(leader) = &mut self.peer(id).role else {
+            return false;
+        };
+        let mut payload = Bytes::new();
+        let proposed = leader.propose_reconfig(
+            next.clone(),
+            |zxid| {
+                payload = reconfig_payload(&next.clone().with_version(zxid.0), zxid);
+                payload.clone()
+            },
+            now,
+        );
+        match proposed {
+            Ok(zxid) => {
+                let config = next.with_version(zxid.0);
+                self.tell(id, &Event::Proposed { config: &config });
+                self.tell(id, &Event::Broadcast(&Proposal { zxid, payload }));
+            }
+            Err(error) => {
+                self.reached.insert(match error {
+                    ProposeError::NewConfigNoQuorum => "no quorum for a reconfiguration",
+                    ProposeError::ReconfigInProgress { .. } => "reconfiguration in progress",
+                    _ => "nothing proposed",
+                });
+            }
+        }
+        self.drain(id);
+        proposed.is_ok()
+    }
+
+    fn see_config(&mut self, id: ServerId, text: &str) {
+        let config = QuorumVerifier::parse(text).unwrap();
+        self.peer(id).disk.write(Write::LastSeen(config));
+    }
+
+    fn put_in_force(&mut self, id: ServerId, text: &str) {
+        let config = QuorumVerifier::parse(text).unwrap();
+        self.tell(id, &Event::InForce { config: &config });
+        if config.version() > self.config.version() {
+            if !config.has_same_members(&self.config) {
+                self.reached.insert("reconfigured");
+            }
+            self.config = Rc::new(config.clone());
+        }
+        self.peer(id).disk.write(Write::InForce(config));
+    }
+
+    /// Votes carry the configuration in force; these, who look for a leader, take it over.
+    pub(super) fn gossip(&mut self, ids: &[ServerId]) {
+        if !self.reconfig_enabled {
+            return;
+        }
+        let up = self.peers.values();
+        let up = up.filter(|peer| !matches!(peer.role, Role::Down));
+        let configs = up.map(|peer| peer.disk.durable.config());
+        let newest = configs.max_by_key(|config| config.committed.version());
+        let Some(newest) = newest.map(|config| config.committed) else {
+            return;
+        };
+        for id in ids {
+            self.peer(*id).disk.durable.commit_config(newest.clone());
+        }
+    }
+
     // ---- outputs ----
 
     /// Carries out what a server's machine asks for, unless it crashes first.
@@ -429,12 +522,20 @@ impl Ensemble {
                 );
                 self.serve(id);
             }
-            LeaderOutput::ConfigProposed(_)
-            | LeaderOutput::Activate { .. }
-            | LeaderOutput::Request { .. }
+            LeaderOutput::ConfigProposed(text) => self.see_config(id, &text),
+            LeaderOutput::Activate { config, .. } => {
+                self.put_in_force(id, &config);
+            }
+            LeaderOutput::Request { .. }
             | LeaderOutput::Touched { .. }
             | LeaderOutput::Revalidate { .. } => {}
-            LeaderOutput::ShutDown(_) => self.step_down(id),
+            LeaderOutput::ShutDown(reason) => {
+                if let LeaderShutdown::Reconfigured { leader } = reason {
+                    self.reached.insert("leader handed over");
+                    self.peer(id).designated = Some(leader);
+                }
+                self.step_down(id);
+            }
         }
     }
 
@@ -456,13 +557,13 @@ impl Ensemble {
             LearnerOutput::Append(proposal) => self.peer(id).disk.write(Write::Append(proposal)),
             LearnerOutput::Commit(proposal) => self.apply(id, proposal),
             LearnerOutput::Established { .. } => self.serve(id),
-            LearnerOutput::NewConfig(text) => {
-                assert_eq!(text, self.config.to_text());
+            LearnerOutput::ConfigProposed(text) | LearnerOutput::NewConfig(text) => {
+                self.see_config(id, &text);
             }
-            LearnerOutput::ConfigProposed(_)
-            | LearnerOutput::Activate { .. }
-            | LearnerOutput::Synced
-            | LearnerOutput::Revalidated(_) => {}
+            LearnerOutput::Activate { config, .. } => {
+                self.put_in_force(id, &config);
+            }
+            LearnerOutput::Synced | LearnerOutput::Revalidated(_) => {}
             LearnerOutput::ShutDown(reason) => {
                 if let LearnerShutdown::CannotTruncate(_) = reason {
                     self.reached.insert("cannot truncate");
@@ -470,6 +571,10 @@ impl Ensemble {
                 }
                 if let LearnerShutdown::OldEpoch { .. } = reason {
                     self.reached.insert("old leader refused");
+                }
+                if let LearnerShutdown::Reconfigured { leader } = reason {
+                    self.reached.insert("learner reconfigured");
+                    self.peer(id).designated = leader;
                 }
                 self.step_down(id);
             }
@@ -519,6 +624,27 @@ impl Ensemble {
         let last = serving.filter_map(|peer| peer.tree.last().map(|txn| txn.zxid));
         last.max().unwrap_or(Zxid(0))
     }
+}
+
+/// The transaction that changes the configuration.
+fn reconfig_payload(next: &QuorumVerifier, zxid: Zxid) -> Bytes {
+    let txn = Txn {
+        header: TxnHeader {
+            client: SessionId(1),
+            cxid: Xid(1),
+            zxid,
+            time_ms: 0,
+        },
+        body: TxnBody::Reconfig(SetDataTxn {
+            path: "/zookeeper/config".into(),
+            data: Some(next.to_text().into_bytes().into()),
+            version: -1,
+        }),
+        digest: None,
+    };
+    let mut payload = BytesMut::new();
+    encode_txn(&txn, &mut payload);
+    payload.freeze()
 }
 
 fn name_of_sync(packet: &QuorumPacket) -> Option<&'static str> {

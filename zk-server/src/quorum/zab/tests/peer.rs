@@ -4,7 +4,7 @@ use zk_env::Mono;
 
 use super::disk::{Disk, Done};
 use crate::quorum::zab::{Leader, Learner, LearnerId, Proposal};
-use crate::quorum::{LearnerType, ServerId};
+use crate::quorum::{LearnerType, QuorumVerifier, ServerId};
 
 /// What a server is doing.
 #[derive(Debug)]
@@ -21,7 +21,6 @@ pub(super) enum Role {
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) id: ServerId,
-    pub(super) learner_type: LearnerType,
     pub(super) disk: Disk,
     pub(super) role: Role,
     /// The tree, as the transactions that it is made of.
@@ -32,27 +31,43 @@ pub(super) struct Peer {
     pub(super) incoming: Option<Vec<Proposal>>,
     /// The log of the last role could not be truncated.
     pub(super) wants_snapshot: bool,
+    /// A reconfiguration has said whom to follow.
+    pub(super) designated: Option<ServerId>,
     /// Which of its roles this is.
     pub(super) run: u64,
 }
 
 impl Peer {
-    pub(super) fn new(id: ServerId, learner_type: LearnerType) -> Self {
+    pub(super) fn new(id: ServerId, config: QuorumVerifier) -> Self {
         Self {
             id,
-            learner_type,
-            disk: Disk::new(),
+            disk: Disk::new(config),
             role: Role::Looking,
             tree: Vec::new(),
             is_serving: false,
             incoming: None,
             wants_snapshot: false,
+            designated: None,
             run: 0,
         }
     }
 
     pub(super) fn is_voter(&self) -> bool {
-        self.learner_type == LearnerType::Participant
+        self.knows(self.id)
+    }
+
+    /// Whether a vote for this leader counts here, and it can be found.
+    pub(super) fn knows(&self, leader: ServerId) -> bool {
+        let config = self.disk.durable.config();
+        let mut configs = config.last_seen.iter().chain([&config.committed]);
+        configs.any(|config| config.is_voter(leader))
+    }
+
+    /// Whoever has no part follows without a vote.
+    pub(super) fn learner_type(&self) -> LearnerType {
+        let config = self.disk.durable.config().committed;
+        let member = config.member(self.id);
+        member.map_or(LearnerType::Participant, |member| member.learner_type)
     }
 
     /// Whether it can take a role: the writer of the last one has finished.
@@ -102,6 +117,7 @@ impl Peer {
                 self.tree = self.disk.durable.txns();
                 learner.handle_snapshot_installed(outcome, now);
             }
+            (Role::Learning { .. }, Done::Configured) => {}
             // What a role has left to be written is written, and nobody told.
             (Role::Leading(_) | Role::Looking | Role::Down, _) => {}
         }

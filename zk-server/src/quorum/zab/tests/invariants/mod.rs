@@ -9,6 +9,7 @@ mod history_before_epoch;
 mod integrity;
 mod leadership;
 mod local_primary_order;
+mod one_configuration;
 mod prefix_consistency;
 mod primary_integrity;
 mod total_order;
@@ -38,6 +39,10 @@ pub(super) enum Event<'a> {
     Established { epoch: i64, history: &'a [Proposal] },
     /// The leader has committed a transaction: its client is told.
     Acknowledged(&'a Proposal),
+    /// A leader has proposed the next configuration.
+    Proposed { config: &'a QuorumVerifier },
+    /// A configuration is in force on this server.
+    InForce { config: &'a QuorumVerifier },
     /// A learner has sent a packet.
     Sent(&'a QuorumPacket),
     /// The disk has changed, by a crash perhaps.
@@ -47,6 +52,7 @@ pub(super) enum Event<'a> {
 /// Where everything is, after it.
 #[derive(Debug)]
 pub(super) struct World<'a> {
+    /// The newest configuration that is in force anywhere.
     pub(super) config: &'a QuorumVerifier,
     pub(super) disks: BTreeMap<ServerId, &'a Image>,
 }
@@ -79,5 +85,6 @@ pub(super) fn all() -> Vec<Box<dyn Invariant>> {
         Box::<acknowledged_is_kept::AcknowledgedIsKept>::default(),
         Box::new(acks_are_durable::AcksAreDurable),
         Box::<history_before_epoch::HistoryBeforeEpoch>::default(),
+        Box::<one_configuration::OneConfiguration>::default(),
     ]
 }
