@@ -45,6 +45,8 @@ mod commit;
 mod inspect;
 mod leading;
 mod learning;
+mod local;
+mod read_only;
 mod requests;
 mod role;
 #[cfg(test)]
@@ -68,7 +70,7 @@ use crate::observe::TransactionObserver;
 use crate::pipeline::{
     Asker, ContainerManager, Opening, Prep, Requester, Waiting, WaitingRequests, World,
 };
-use crate::session::{Origin, SessionIds, Sessions, password};
+use crate::session::{LocalSessions, Origin, SessionIds, Sessions, password};
 use crate::storage::Recovered;
 use crate::tree::{DataTree, SeededState, Watches};
 use crate::txn::TxnBody;
@@ -103,6 +105,7 @@ pub(crate) struct ZooKeeperServer {
     multi_read_limit: usize,
     tick_time: Duration,
     role: Role,
+    local_sessions: LocalSessions,
     /// A learner's: clients that have seen transactions up to this one are welcome, for
     /// there were none between the last applied and it.
     serves_from: Zxid,
@@ -144,6 +147,7 @@ impl ZooKeeperServer {
             multi_read_limit: config.outbox_limit_bytes,
             tick_time: config.tick_time,
             role: Role::Standalone,
+            local_sessions: LocalSessions::Off,
             serves_from: Zxid::ZERO,
             upstream: VecDeque::new(),
             upstream_bytes: 0,
@@ -216,14 +220,15 @@ impl ZooKeeperServer {
 
     /// Expires sessions and reaps containers and TTL znodes that are due.
     pub(crate) fn handle_timeout(&mut self, now: Mono, wall_ms: i64) {
-        if !self.role.decides() {
-            return;
-        }
         let spares_connected = self.probe.has_planted("session served past its expiry");
-        for session in self.sessions.take_expired(now, spares_connected) {
+        let expiring = self.role.expiring();
+        for session in self.sessions.take_expired(expiring, now, spares_connected) {
             self.probe.reached("server: session expired");
             info!(%session, "session expired");
             self.end_session(session, wall_ms);
+        }
+        if !self.role.decides() {
+            return;
         }
         while let Some(path) = self.containers.poll(now, &self.tree) {
             if self.prep.is_changing(&path) {
@@ -247,11 +252,11 @@ impl ZooKeeperServer {
 
     /// When to call `handle_timeout` next.
     pub(crate) fn poll_timeout(&self) -> Option<Mono> {
+        let expiry = self.sessions.next_expiry(self.role.expiring());
         if !self.role.decides() {
-            return None;
+            return expiry;
         }
         let reaping = self.containers.next_timeout();
-        let expiry = self.sessions.next_expiry();
         Some(expiry.map_or(reaping, |expiry| expiry.min(reaping)))
     }
 
@@ -262,7 +267,8 @@ impl ZooKeeperServer {
 
     /// Ends a session as its expiry would. False if there is no such session.
     pub(crate) fn expire_session(&mut self, session: SessionId, wall_ms: i64) -> bool {
-        let is_open = self.role.decides() && self.sessions.set_closing(session);
+        let may_end = self.role.decides() || self.sessions.is_local(session);
+        let is_open = may_end && self.sessions.set_closing(session);
         if is_open {
             info!(%session, "session expired by request");
             self.end_session(session, wall_ms);
@@ -274,6 +280,9 @@ impl ZooKeeperServer {
 /// Sessions.
 impl ZooKeeperServer {
     fn connect(&mut self, conn: ConnId, request: &ConnectRequest, now: Mono, wall_ms: i64) {
+        if !self.admits_in_read_only_mode(request) {
+            return self.close(conn);
+        }
         let ours = self.tree.last_processed().max(self.serves_from);
         if request.last_zxid_seen > ours {
             self.probe
@@ -293,15 +302,17 @@ impl ZooKeeperServer {
         };
         if request.session_id == SessionId::NONE {
             self.create_session(opening, now, wall_ms);
-        } else if self.role == Role::Learner && request.password == password(request.session_id) {
+        } else if self.asks_leader_for(request.session_id)
+            && request.password == password(request.session_id)
+        {
             if let Some(old) = self.sessions.conn(request.session_id) {
                 self.close(old);
             }
             self.forward_revalidation(request.session_id, opening);
         } else if self.renew_session(conn, request, timeout_ms, now) {
             self.established(request.session_id, opening);
-        } else if let Some((connection, _)) = self.connections.get_mut(conn) {
-            connection.refuse(request.read_only);
+        } else {
+            self.turned_away(opening);
         }
     }
 
@@ -318,6 +329,9 @@ impl ZooKeeperServer {
         if let Some((connection, _)) = self.connections.get_mut(opening.conn) {
             connection.begin(session);
         }
+        if self.begins_local_sessions() {
+            return self.create_local_session(session, opening, now);
+        }
         if self.role == Role::Learner {
             return self.forward_create_session(session, opening);
         }
@@ -330,10 +344,19 @@ impl ZooKeeperServer {
     }
 
     fn established(&mut self, session: SessionId, opening: Opening) {
+        let read_only = self.read_only_byte(opening.read_only);
         if let Some((connection, _)) = self.connections.get_mut(opening.conn)
             && !connection.is_closing()
         {
-            connection.establish(session, opening.timeout_ms, opening.read_only);
+            connection.establish(session, opening.timeout_ms, read_only);
+        }
+    }
+
+    /// The session asked for is gone, or the password is wrong.
+    fn turned_away(&mut self, opening: Opening) {
+        let read_only = self.read_only_byte(opening.read_only);
+        if let Some((connection, _)) = self.connections.get_mut(opening.conn) {
+            connection.refuse(read_only);
         }
     }
 
@@ -379,6 +402,9 @@ impl ZooKeeperServer {
     /// Ends a session that is closing already. Its connection goes first and hears
     /// nothing of it.
     fn end_session(&mut self, session: SessionId, wall_ms: i64) {
+        if self.sessions.is_local(session) {
+            return self.end_local_session(session, None);
+        }
         if let Some(conn) = self.sessions.conn(session) {
             self.close(conn);
         }

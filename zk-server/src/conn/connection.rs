@@ -225,7 +225,8 @@ impl Connection {
         self.session = session;
     }
 
-    /// The session is open: tells the client.
+    /// The session is open: tells the client. Whether the server is read-only is left out if
+    /// the client's request had nothing of it (ZOOKEEPER-4814).
     pub(crate) fn establish(
         &mut self,
         session: SessionId,
@@ -240,15 +241,14 @@ impl Connection {
             timeout_ms,
             session_id: session,
             password: password(session),
-            // Left out if the client's request had none (ZOOKEEPER-4814).
-            read_only: read_only.map(|_| false),
+            read_only,
         });
     }
 
     /// The session asked for is gone, or its password is wrong: tells the client,
     /// who cannot see which, and closes.
     pub(crate) fn refuse(&mut self, read_only: Option<bool>) {
-        self.send(&ConnectResponse::expired(read_only.map(|_| false)));
+        self.send(&ConnectResponse::expired(read_only));
         self.close();
     }
 

@@ -47,6 +47,11 @@ pub(crate) struct Create<'a> {
 }
 
 impl<'a> Create<'a> {
+    /// Whether the flags ask for an ephemeral, of an operation that creates some.
+    pub(crate) const fn is_ephemeral(&self) -> bool {
+        matches!(self.op, CreateOp::Create | CreateOp::Create2) && matches!(self.flags, 1 | 3)
+    }
+
     /// Reads the body of `op`.
     pub(crate) fn decode(op: CreateOp, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Ok(Self {

@@ -28,6 +28,16 @@ impl SessionIds {
         }
     }
 
+    /// The high byte of a session's id: the server it began at.
+    pub(crate) const fn server_of(session: SessionId) -> u8 {
+        (session.0.cast_unsigned() >> 56) as u8
+    }
+
+    /// The server whose ids these are.
+    pub(crate) const fn server(&self) -> u8 {
+        Self::server_of(SessionId(self.next))
+    }
+
     /// An id that was not handed out before.
     pub(crate) const fn next(&mut self) -> SessionId {
         let id = SessionId(self.next);

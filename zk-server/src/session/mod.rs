@@ -5,4 +5,4 @@ mod ids;
 mod tracker;
 
 pub(crate) use ids::{SessionIds, password};
-pub(crate) use tracker::{Origin, SessionInfo, Sessions};
+pub(crate) use tracker::{Expiring, LocalSessions, Origin, SessionInfo, Sessions, Strangers};

@@ -1,5 +1,8 @@
 //! The sessions a server knows (Apache's `SessionTracker`).
 
+mod local;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
@@ -10,15 +13,19 @@ use super::expiry::{Bucket, ExpiryQueue};
 use crate::conn::ConnId;
 use crate::quorum::LearnerId;
 
+pub(crate) use local::{LocalSessions, Strangers};
+
 /// All sessions that have not ended.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     by_id: FxHashMap<SessionId, Session>,
-    expiry: ExpiryQueue,
+    expiry: Expiry,
+    strangers: Strangers,
 }
 
 #[derive(Debug)]
 struct Session {
+    scope: Scope,
     timeout_ms: i32,
     bucket: Bucket,
     /// Its end has been decided; nothing more is done in its name.
@@ -29,6 +36,74 @@ struct Session {
     is_committed: bool,
     /// By which way its requests come; not known before the first of them.
     origin: Option<Origin>,
+}
+
+/// Who knows a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// All of the ensemble, or will once a transaction has told it.
+    Global,
+    /// This server alone.
+    Local,
+}
+
+/// Whose sessions end here when they run out of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expiring {
+    All,
+    /// Of the others the leader decides.
+    Local,
+}
+
+/// When sessions expire.
+#[derive(Debug)]
+struct Expiry {
+    global: ExpiryQueue,
+    local: ExpiryQueue,
+}
+
+impl Expiry {
+    fn new(tick: Duration) -> Self {
+        Self {
+            global: ExpiryQueue::new(tick),
+            local: ExpiryQueue::new(tick),
+        }
+    }
+
+    const fn of(&mut self, scope: Scope) -> &mut ExpiryQueue {
+        match scope {
+            Scope::Global => &mut self.global,
+            Scope::Local => &mut self.local,
+        }
+    }
+
+    fn next(&self, expiring: Expiring) -> Option<Mono> {
+        let local = self.local.next();
+        match expiring {
+            Expiring::All => local.into_iter().chain(self.global.next()).min(),
+            Expiring::Local => local,
+        }
+    }
+
+    fn take_due(&mut self, expiring: Expiring, now: Mono) -> Option<BTreeSet<SessionId>> {
+        let local = self.local.take_due(now);
+        match expiring {
+            Expiring::All => local.or_else(|| self.global.take_due(now)),
+            Expiring::Local => local,
+        }
+    }
+
+    fn clear(&mut self) {
+        self.global.clear();
+        self.local.clear();
+    }
+
+    /// Every session with its bucket, in order of expiry.
+    fn sorted(&self) -> Vec<(Bucket, SessionId)> {
+        let mut all: Vec<_> = self.global.iter().chain(self.local.iter()).collect();
+        all.sort_unstable();
+        all
+    }
 }
 
 /// By which way a request has come to whoever prepares it.
@@ -56,13 +131,14 @@ impl Sessions {
     pub(crate) fn new(tick: Duration) -> Self {
         Self {
             by_id: FxHashMap::default(),
-            expiry: ExpiryQueue::new(tick),
+            expiry: Expiry::new(tick),
+            strangers: Strangers::default(),
         }
     }
 
     /// A session begins, with the connection that asked for it.
     pub(crate) fn add(&mut self, id: SessionId, timeout_ms: i32, conn: ConnId, now: Mono) {
-        let session = self.insert(id, timeout_ms, now);
+        let session = self.insert(id, Scope::Global, timeout_ms, now);
         session.conn = Some(conn);
         session.origin = Some(Origin::Here);
     }
@@ -75,20 +151,20 @@ impl Sessions {
         learner: LearnerId,
         now: Mono,
     ) {
-        let session = self.insert(id, timeout_ms, now);
+        let session = self.insert(id, Scope::Global, timeout_ms, now);
         session.origin = Some(Origin::Learner(learner));
     }
 
     /// A session that was stored; nobody speaks for it yet.
     pub(crate) fn load(&mut self, id: SessionId, timeout_ms: i32, now: Mono) {
-        self.insert(id, timeout_ms, now).is_committed = true;
+        self.insert(id, Scope::Global, timeout_ms, now).is_committed = true;
     }
 
     /// The transaction that opens a session is about to be applied; it may have begun
     /// elsewhere.
     pub(crate) fn learn(&mut self, id: SessionId, timeout_ms: i32, now: Mono) {
         if !self.by_id.contains_key(&id) {
-            self.insert(id, timeout_ms, now);
+            self.insert(id, Scope::Global, timeout_ms, now);
         }
     }
 
@@ -99,11 +175,13 @@ impl Sessions {
         }
     }
 
-    fn insert(&mut self, id: SessionId, timeout_ms: i32, now: Mono) -> &mut Session {
+    fn insert(&mut self, id: SessionId, scope: Scope, timeout_ms: i32, now: Mono) -> &mut Session {
         self.remove(id);
-        let bucket = self.expiry.bucket(now, timeout(timeout_ms));
-        self.expiry.insert(bucket, id);
+        let queue = self.expiry.of(scope);
+        let bucket = queue.bucket(now, timeout(timeout_ms));
+        queue.insert(bucket, id);
         self.by_id.entry(id).or_insert(Session {
+            scope,
             timeout_ms,
             bucket,
             closing: false,
@@ -117,7 +195,7 @@ impl Sessions {
     /// that opens it may still be on its way.
     pub(crate) fn attach(&mut self, id: SessionId, timeout_ms: i32, conn: ConnId, now: Mono) {
         if !self.by_id.contains_key(&id) {
-            self.insert(id, timeout_ms, now);
+            self.insert(id, Scope::Global, timeout_ms, now);
         }
         self.renew(id, timeout_ms, conn, now);
     }
@@ -171,10 +249,11 @@ impl Sessions {
         let Some(session) = self.by_id.get_mut(&id).filter(|session| !session.closing) else {
             return false;
         };
-        let bucket = self.expiry.bucket(now, timeout(session.timeout_ms));
+        let queue = self.expiry.of(session.scope);
+        let bucket = queue.bucket(now, timeout(session.timeout_ms));
         if bucket != session.bucket {
-            self.expiry.remove(session.bucket, id);
-            self.expiry.insert(bucket, id);
+            queue.remove(session.bucket, id);
+            queue.insert(bucket, id);
             session.bucket = bucket;
         }
         true
@@ -214,7 +293,7 @@ impl Sessions {
     /// What the client is told.
     pub(crate) fn check(&self, id: SessionId, origin: Origin) -> Result<(), ErrorCode> {
         match self.by_id.get(&id) {
-            None => Err(ErrorCode::UnknownSession),
+            None => self.strangers.admit(id),
             Some(session) if session.closing => Err(ErrorCode::SessionExpired),
             Some(session) if session.origin.is_some_and(|own| own != origin) => {
                 Err(ErrorCode::SessionMoved)
@@ -230,9 +309,9 @@ impl Sessions {
     ///
     /// What the client is told.
     pub(crate) fn check_global(&self, id: SessionId, origin: Origin) -> Result<(), ErrorCode> {
-        match self.check(id, origin) {
-            Err(ErrorCode::UnknownSession) => Err(ErrorCode::SessionExpired),
-            checked => checked,
+        match self.by_id.get(&id).map(|session| session.scope) {
+            Some(Scope::Global) => self.check(id, origin),
+            Some(Scope::Local) | None => Err(ErrorCode::SessionExpired),
         }
     }
 
@@ -245,7 +324,7 @@ impl Sessions {
     /// The session has ended.
     pub(crate) fn remove(&mut self, id: SessionId) {
         if let Some(session) = self.by_id.remove(&id) {
-            self.expiry.remove(session.bucket, id);
+            self.expiry.of(session.scope).remove(session.bucket, id);
         }
     }
 
@@ -271,9 +350,14 @@ impl Sessions {
     /// The sessions that have run out of time, each once; they are closing from now on.
     /// To spare those with a connection, which may be dead, is a bug that simulators
     /// plant.
-    pub(crate) fn take_expired(&mut self, now: Mono, spares_connected: bool) -> Vec<SessionId> {
+    pub(crate) fn take_expired(
+        &mut self,
+        expiring: Expiring,
+        now: Mono,
+        spares_connected: bool,
+    ) -> Vec<SessionId> {
         let mut expired = Vec::new();
-        while let Some(due) = self.expiry.take_due(now) {
+        while let Some(due) = self.expiry.take_due(expiring, now) {
             for id in due {
                 if spares_connected && self.conn(id).is_some() {
                     self.prolong(id, now);
@@ -287,8 +371,9 @@ impl Sessions {
 
     fn prolong(&mut self, id: SessionId, now: Mono) {
         if let Some(session) = self.by_id.get_mut(&id) {
-            session.bucket = self.expiry.bucket(now, timeout(session.timeout_ms));
-            self.expiry.insert(session.bucket, id);
+            let queue = self.expiry.of(session.scope);
+            session.bucket = queue.bucket(now, timeout(session.timeout_ms));
+            queue.insert(session.bucket, id);
         }
     }
 
@@ -301,8 +386,8 @@ impl Sessions {
     }
 
     /// When the next session may expire.
-    pub(crate) fn next_expiry(&self) -> Option<Mono> {
-        self.expiry.next()
+    pub(crate) fn next_expiry(&self, expiring: Expiring) -> Option<Mono> {
+        self.expiry.next(expiring)
     }
 
     /// How many sessions there are.
@@ -312,8 +397,8 @@ impl Sessions {
 
     /// All sessions, in order of expiry.
     pub(crate) fn infos(&self) -> Vec<SessionInfo> {
-        self.expiry
-            .iter()
+        let sorted = self.expiry.sorted().into_iter();
+        sorted
             .filter_map(|(bucket, id)| {
                 let session = self.by_id.get(&id)?;
                 Some(SessionInfo {
@@ -352,10 +437,19 @@ mod tests {
     #[test]
     fn a_session_expires_in_the_tick_after_its_timeout() {
         let mut sessions = one_session();
-        assert_eq!(sessions.next_expiry(), Some(at(5000)));
-        assert!(sessions.take_expired(at(4999), false).is_empty());
-        assert_eq!(sessions.take_expired(at(5000), false), [S]);
-        assert!(sessions.take_expired(at(9000), false).is_empty(), "once");
+        assert_eq!(sessions.next_expiry(Expiring::All), Some(at(5000)));
+        assert!(
+            sessions
+                .take_expired(Expiring::All, at(4999), false)
+                .is_empty()
+        );
+        assert_eq!(sessions.take_expired(Expiring::All, at(5000), false), [S]);
+        assert!(
+            sessions
+                .take_expired(Expiring::All, at(9000), false)
+                .is_empty(),
+            "once"
+        );
         assert_eq!(
             sessions.check(S, Origin::Here),
             Err(ErrorCode::SessionExpired)
@@ -375,9 +469,13 @@ mod tests {
     fn a_touch_postpones_and_a_closing_session_cannot_be_touched() {
         let mut sessions = one_session();
         assert!(sessions.touch(S, at(600)));
-        assert_eq!(sessions.next_expiry(), Some(at(5000)), "same bucket");
+        assert_eq!(
+            sessions.next_expiry(Expiring::All),
+            Some(at(5000)),
+            "same bucket"
+        );
         assert!(sessions.touch(S, at(3000)));
-        assert_eq!(sessions.next_expiry(), Some(at(8000)));
+        assert_eq!(sessions.next_expiry(Expiring::All), Some(at(8000)));
         assert!(sessions.set_closing(S));
         assert!(!sessions.set_closing(S));
         assert!(!sessions.touch(S, at(3001)));
@@ -390,7 +488,7 @@ mod tests {
         let mut sessions = one_session();
         assert!(sessions.renew(S, 9000, B, at(1000)));
         assert_eq!(sessions.conn(S), Some(B));
-        assert_eq!(sessions.next_expiry(), Some(at(11_000)));
+        assert_eq!(sessions.next_expiry(Expiring::All), Some(at(11_000)));
         sessions.disconnect(S, A);
         assert_eq!(sessions.conn(S), Some(B), "the old connection closes late");
         sessions.disconnect(S, B);

@@ -205,7 +205,7 @@ impl ZooKeeperServer {
     }
 
     /// Answers a write.
-    fn answer(&mut self, asker: Asker, applied: &Applied) {
+    pub(super) fn answer(&mut self, asker: Asker, applied: &Applied) {
         let Asker { conn, xid, op } = asker;
         let zxid = self.tree.last_processed();
         if matches!(applied, Applied::Failed(ErrorCode::NoAuth)) {

@@ -121,7 +121,8 @@ impl ZooKeeperServer {
         timeout_ms: i32,
         now: Mono,
     ) -> bool {
-        let is_valid = self.sessions.touch_for(session, timeout_ms, now);
+        let is_valid =
+            self.sessions.is_global(session) && self.sessions.touch_for(session, timeout_ms, now);
         if is_valid {
             self.probe.reached("server: session moved to a learner");
             self.sessions.set_origin(session, Origin::Learner(from));

@@ -61,8 +61,13 @@ impl ZooKeeperServer {
     /// A session begins here.
     pub(super) fn forward_create_session(&mut self, session: SessionId, opening: Opening) {
         self.waiting.push(session, Waiting::Open(opening));
+        self.forward_open(session, opening.timeout_ms);
+    }
+
+    /// Has the leader open a session.
+    pub(super) fn forward_open(&mut self, session: SessionId, timeout_ms: i32) {
         let mut body = BytesMut::with_capacity(4);
-        body.put_i32(opening.timeout_ms);
+        body.put_i32(timeout_ms);
         self.forward(ForwardedRequest {
             session,
             cxid: UNNUMBERED,
@@ -170,7 +175,7 @@ impl ZooKeeperServer {
         let Some(opening) = self.revalidating.remove(&session) else {
             return;
         };
-        let Some((connection, _)) = self.connections.get_mut(opening.conn) else {
+        let Some(connection) = self.connections.get(opening.conn) else {
             return;
         };
         debug!(%session, is_valid, "session revalidated");
@@ -180,7 +185,7 @@ impl ZooKeeperServer {
             self.established(session, opening);
         } else {
             self.probe.reached("server: session to be renewed is gone");
-            connection.refuse(opening.read_only);
+            self.turned_away(opening);
         }
         self.settle(opening.conn);
     }

@@ -29,11 +29,26 @@ impl ZooKeeperServer {
             return;
         }
         let is_learner = self.role == Role::Learner;
-        if is_learner && let Some(timeout_ms) = self.sessions.timeout_ms(session) {
+        if is_learner
+            && self.sessions.is_global(session)
+            && let Some(timeout_ms) = self.sessions.timeout_ms(session)
+        {
             self.touched.insert(session, timeout_ms);
         }
-        match OpCode::try_from(request.op).map(|op| (kind(op), op)) {
+        let op = OpCode::try_from(request.op);
+        if let Ok(op) = op
+            && self.refuses_in_read_only_mode(op)
+        {
+            return self.not_read_only(conn, &request);
+        }
+        match op.map(|op| (kind(op), op)) {
+            Ok((Kind::Write, op)) if self.needs_upgrade(op, &request) => {
+                self.upgrade(conn, op, request, wall_ms);
+            }
             Ok((Kind::Write, op)) if is_learner => self.forward_write(conn, op, request),
+            Ok((Kind::CloseSession, _)) if self.sessions.is_local(session) => {
+                self.close_local_session(conn, frame, &request);
+            }
             Ok((Kind::CloseSession, op)) if is_learner => {
                 self.sessions.set_closing(session);
                 self.forward_write(conn, op, request);
@@ -56,8 +71,9 @@ impl ZooKeeperServer {
         match OpCode::try_from(request.op) {
             Ok(op) => match kind(op) {
                 Kind::Read => self.read(conn, op, request),
-                // Writes never wait to become one.
-                Kind::Write | Kind::CloseSession => {}
+                // Writes never wait to become one, but for those that are none.
+                Kind::Write => {}
+                Kind::CloseSession => self.closed_local_session(conn, &request),
                 Kind::Refused => self.unimplemented(conn, &request, op.into()),
             },
             Err(code) => self.unimplemented(conn, &request, code),
@@ -89,7 +105,7 @@ impl ZooKeeperServer {
         connection.answered(last_op(op), xid, self.tree.last_processed());
     }
 
-    fn write(&mut self, conn: ConnId, op: OpCode, request: Request<'_>, wall_ms: i64) {
+    pub(super) fn write(&mut self, conn: ConnId, op: OpCode, request: Request<'_>, wall_ms: i64) {
         let Some(connection) = self.connections.get(conn) else {
             return;
         };

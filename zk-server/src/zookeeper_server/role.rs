@@ -7,7 +7,7 @@ use zk_proto::{SessionId, Zxid};
 use super::commit::{InFlight, Proposal};
 use super::{ZooKeeperServer, id_origin};
 use crate::quorum::{ForwardedRequest, Membership};
-use crate::session::{SessionIds, Sessions};
+use crate::session::{Expiring, SessionIds, Sessions, Strangers};
 use crate::storage::Recovered;
 use crate::txn::{Txn, TxnBody};
 
@@ -22,6 +22,8 @@ pub(crate) enum Role {
     Leader,
     /// Another one, to which requests are forwarded.
     Learner,
+    /// Nobody: clients that can do with that read what is here.
+    ReadOnly,
 }
 
 impl Role {
@@ -29,7 +31,15 @@ impl Role {
     pub(super) const fn decides(self) -> bool {
         match self {
             Self::Standalone | Self::Leader => true,
-            Self::Looking | Self::Learner => false,
+            Self::Looking | Self::Learner | Self::ReadOnly => false,
+        }
+    }
+
+    pub(super) const fn expiring(self) -> Expiring {
+        if self.decides() {
+            Expiring::All
+        } else {
+            Expiring::Local
         }
     }
 }
@@ -62,6 +72,8 @@ impl ZooKeeperServer {
     /// session gets its full timeout: none ends because of an election.
     pub(crate) fn lead(&mut self, first_zxid: Zxid, now: Mono) {
         self.role = Role::Leader;
+        let strangers = Strangers::of_leader(self.local_sessions, self.session_ids.server());
+        self.sessions.set_strangers(strangers);
         self.prep.resume_after(first_zxid);
         self.prep.predict_digests();
         self.tree.set_last_processed(first_zxid);

@@ -170,6 +170,15 @@ impl Prep {
         op == OpCode::Multi || Write::decode(op, &mut body).is_ok()
     }
 
+    /// Whether a request asks for an ephemeral, which a local session cannot have.
+    pub(crate) fn asks_for_ephemeral(op: OpCode, mut body: Reader<'_>) -> bool {
+        if op == OpCode::Multi {
+            return multi::asks_for_ephemeral(&mut body);
+        }
+        let create = CreateOp::of(op).and_then(|op| Create::decode(op, &mut body).ok());
+        create.is_some_and(|create| create.is_ephemeral())
+    }
+
     /// A request that is refused, and whose refusal has to travel.
     pub(crate) fn refuse(&mut self, error: ErrorCode, who: Requester<'_>, world: World<'_>) -> Txn {
         self.make(who, world, |_| Err(error))

@@ -27,6 +27,16 @@ impl Prep {
     }
 }
 
+/// Whether one of the operations asks for an ephemeral.
+pub(super) fn asks_for_ephemeral(body: &mut Reader<'_>) -> bool {
+    let ops = decode_multi(body).unwrap_or_default();
+    let is_ephemeral = |op: &MultiOp<'_>| match op {
+        MultiOp::Write(WriteOp::Create(create)) => create.is_ephemeral(),
+        MultiOp::Write(_) | MultiOp::GetData(_) | MultiOp::GetChildren(_) => false,
+    };
+    ops.iter().any(is_ephemeral)
+}
+
 /// The operations, if all of them write and have a path.
 fn writes(ops: Vec<MultiOp<'_>>) -> Option<Vec<WriteOp<'_>>> {
     ops.into_iter()

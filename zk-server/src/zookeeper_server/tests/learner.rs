@@ -315,7 +315,7 @@ fn a_wrong_password_is_refused_without_asking_the_leader() {
     let c = p.client();
     let thief = Client {
         password: Password::none(),
-        ..c.clone()
+        ..c
     };
     let thief = p.learner.present(&thief, TIMEOUT_MS);
     assert!(!p.learner.server.has_upstream());

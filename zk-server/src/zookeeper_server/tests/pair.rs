@@ -3,6 +3,7 @@
 use super::commit::OK;
 use super::*;
 use crate::quorum::{LearnerId, Touch};
+use crate::session::LocalSessions;
 use crate::txn::{Txn, decode_txn, encode_txn};
 use crate::zookeeper_server::Upstream;
 
@@ -31,6 +32,11 @@ impl Fixture {
         let mut fixture = Self::new();
         fixture.server = fixture.server.in_ensemble(id, fixture.wall_ms, 42);
         fixture
+    }
+
+    fn with_local_sessions(mut self, local: LocalSessions) -> Self {
+        self.server = self.server.with_local_sessions(local);
+        self
     }
 
     /// The answer to a ConnectRequest, if it has come by now.
@@ -66,8 +72,12 @@ pub(super) fn client_of(conn: ConnId, response: &ConnectResponse) -> Client {
 
 impl Pair {
     pub(super) fn new() -> Self {
-        let mut leader = Fixture::in_ensemble(LEADER_ID);
-        let mut learner = Fixture::in_ensemble(LEARNER_ID);
+        Self::with(LocalSessions::Off)
+    }
+
+    pub(super) fn with(local: LocalSessions) -> Self {
+        let mut leader = Fixture::in_ensemble(LEADER_ID).with_local_sessions(local);
+        let mut learner = Fixture::in_ensemble(LEARNER_ID).with_local_sessions(local);
         leader.server.lead(EPOCH, leader.now);
         learner.server.learn(EPOCH);
         Self {

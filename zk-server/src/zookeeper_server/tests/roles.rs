@@ -113,6 +113,18 @@ fn a_new_leader_takes_the_first_way_that_a_session_comes() {
 }
 
 #[test]
+fn a_session_that_the_leader_does_not_know_has_expired() {
+    let mut p = Pair::new();
+    let mut c = p.client();
+    c.session = SessionId(c.session.0 + 1);
+    let expired = TxnBody::Error(ErrorCode::SessionExpired);
+    for flags in [0, 1] {
+        let write = forwarded(&c, OpCode::Create, &create("/a", flags));
+        assert_eq!(made(&mut p, LEARNER, &write), expired, "{flags}");
+    }
+}
+
+#[test]
 fn requests_of_a_session_that_is_about_to_end_are_refused() {
     let mut p = Pair::new();
     let c = p.client();
