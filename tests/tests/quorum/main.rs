@@ -1,3 +1,7 @@
-//! Ensembles whose membership changes while they serve.
+//! Members of an ensemble beyond the usual: what changes while they serve, and what they
+//! do without a leader.
 
+mod local_sessions;
+mod read_only;
 mod reconfig;
+mod trio;

@@ -12,6 +12,7 @@ pub(crate) use draft::EnsembleDraft;
 use super::server_config::DEFAULT_TICK_TIME;
 use crate::error::ConfigError;
 use crate::quorum::{HostPort, LearnerType, QuorumVerifier, ServerId};
+use crate::session::LocalSessions;
 
 /// A server's part in its ensemble, checked: its id, everybody's addresses and roles,
 /// what a quorum is, and how long peers wait for one another.
@@ -75,6 +76,8 @@ pub(crate) struct EnsembleSettings {
     pub(crate) local_sessions_enabled: bool,
     /// `localSessionsUpgradingEnabled`
     pub(crate) local_sessions_upgrading_enabled: bool,
+    /// `readonlymode.enabled`
+    pub(crate) is_read_only_mode_enabled: bool,
 }
 
 impl Default for EnsembleSettings {
@@ -98,6 +101,21 @@ impl Default for EnsembleSettings {
             leader_serves: true,
             local_sessions_enabled: false,
             local_sessions_upgrading_enabled: false,
+            is_read_only_mode_enabled: false,
+        }
+    }
+}
+
+impl EnsembleSettings {
+    /// What new sessions are. Upgrading is for local ones only.
+    pub(crate) const fn local_sessions(&self) -> LocalSessions {
+        match (
+            self.local_sessions_enabled,
+            self.local_sessions_upgrading_enabled,
+        ) {
+            (false, _) => LocalSessions::Off,
+            (true, false) => LocalSessions::On,
+            (true, true) => LocalSessions::Upgradeable,
         }
     }
 }

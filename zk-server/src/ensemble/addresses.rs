@@ -73,7 +73,12 @@ impl Members {
     }
 
     /// The text of every member's `zoo.cfg`, as far as it is about the ensemble.
-    pub(super) fn zoo_cfg(&self, config: &ServerConfig, limits: Limits) -> String {
+    pub(super) fn zoo_cfg(
+        &self,
+        config: &ServerConfig,
+        limits: Limits,
+        settings: &[(String, String)],
+    ) -> String {
         let mut text = String::new();
         let mut line = |key: &str, value: &dyn std::fmt::Display| {
             // Writing to a string cannot fail.
@@ -87,6 +92,9 @@ impl Members {
         line("syncLimit", &limits.sync);
         line("standaloneEnabled", &false);
         line("reconfigEnabled", &config.reconfig_enabled);
+        for (key, value) in settings {
+            line(key, value);
+        }
         for (id, server) in &self.lines {
             line(&format!("server.{id}"), server);
         }
@@ -132,7 +140,7 @@ mod tests {
             members.insert(ServerId(id.into()), role, client);
         }
         let config = ServerConfig::embedded().reconfig(true).build().unwrap();
-        let text = members.zoo_cfg(&config, Limits { init: 50, sync: 5 });
+        let text = members.zoo_cfg(&config, Limits { init: 50, sync: 5 }, &[]);
         for id in 1..=4 {
             let parsed = EnsembleConfig::parse(&text, id).unwrap();
             assert_eq!(parsed.id, ServerId(id));

@@ -55,6 +55,7 @@ pub struct EnsembleBuilder {
     weights: BTreeMap<i64, u64>,
     tick: Option<Duration>,
     limits: Limits,
+    settings: Vec<(String, String)>,
     patience: Duration,
     config: Option<ServerConfig>,
     storage: StorageChoice,
@@ -72,6 +73,7 @@ impl Default for EnsembleBuilder {
             weights: BTreeMap::new(),
             tick: None,
             limits: LIMITS,
+            settings: Vec::new(),
             patience: PATIENCE,
             config: None,
             storage: StorageChoice::default(),
@@ -140,6 +142,14 @@ impl EnsembleBuilder {
     /// up, `syncLimit`, 10 by default.
     pub fn limits(mut self, init: u32, sync: u32) -> Self {
         self.limits = Limits { init, sync };
+        self
+    }
+
+    /// A further key of every peer's `zoo.cfg` that is about the ensemble, such as
+    /// `localSessionsEnabled` or `readonlymode.enabled`. A value that cannot be used is an
+    /// error of [`start`](Self::start).
+    pub fn setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.push((key.into(), value.into()));
         self
     }
 
@@ -243,6 +253,7 @@ impl EnsembleBuilder {
             given_env: self.env,
             config,
             limits: self.limits,
+            settings: self.settings,
             storage,
             patience: self.patience,
             base_port: self.base_port,

@@ -70,7 +70,9 @@ impl Ensemble {
             client_addr,
             config,
         } = newcomer;
-        let text = self.known.zoo_cfg(&config, self.plan.limits);
+        let text = self
+            .known
+            .zoo_cfg(&config, self.plan.limits, &self.plan.settings);
         let started = QuorumPeer::builder(EnsembleConfig::parse(&text, id.0)?)
             .config(config)
             .env(Arc::clone(&env) as Arc<dyn Env>)

@@ -83,6 +83,8 @@ struct Plan {
     links: Arc<Links>,
     config: ServerConfig,
     limits: Limits,
+    /// More keys of every peer's `zoo.cfg`.
+    settings: Vec<(String, String)>,
     storage: Storage,
     patience: Duration,
     /// Where the first peer serves clients; 0 lets the system choose for all.

@@ -152,6 +152,7 @@ fn run(word: Word, asker: ConnId, shell: &Shell, serving: &mut Serving) -> Strin
         Word::Gtmk => serving.trace_mask.to_string(),
         // No digests of the tree are kept.
         Word::Hash | Word::TelnetClose => String::new(),
+        Word::Isro if serving.zks.is_read_only() => "ro".to_owned(),
         Word::Isro => "rw".to_owned(),
         Word::Mntr => monitor::mntr(serving, shell),
         Word::Ruok => "imok".to_owned(),

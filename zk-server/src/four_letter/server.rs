@@ -40,6 +40,9 @@ fn counters(serving: &Serving) -> String {
     let latency = &stats.latency;
     let mean = java_text::double(latency.mean_in_ten_thousandths());
     let mut text = String::new();
+    if zks.is_read_only() {
+        text.push_str("READ-ONLY mode; serving only read-only clients\n");
+    }
     // Requests are answered as they are handled: none is outstanding in between.
     let _ = write!(
         text,
@@ -69,6 +72,9 @@ fn counters(serving: &Serving) -> String {
 
 /// What the server is to its clients.
 pub(crate) fn mode(serving: &Serving) -> &'static str {
+    if serving.zks.is_read_only() {
+        return "read-only";
+    }
     let view = serving.quorum.as_ref();
     view.map_or("standalone", QuorumView::mode)
 }

@@ -176,6 +176,7 @@ impl Shell {
         );
         serving.zks = zks
             .in_ensemble(server_id, wall, seed)
+            .with_local_sessions(ensemble.settings.local_sessions())
             .recovered(recovered, now);
         serving.quorum = Some(QuorumView::new(ensemble));
         shell
@@ -591,9 +592,11 @@ impl Shell {
 }
 
 impl Serving {
-    /// Whether clients are served: by a standalone server always, by a member in its role.
+    /// Whether clients are served: by a standalone server always, by a member in its role,
+    /// or in read-only mode.
     pub(crate) fn serves(&self) -> bool {
-        self.quorum.as_ref().is_none_or(|view| view.is_serving)
+        let serves = self.quorum.as_ref().is_none_or(|view| view.is_serving);
+        serves || self.zks.is_read_only()
     }
 
     /// Counting starts again.

@@ -82,6 +82,7 @@ impl EnsembleDraft {
             "localSessionsUpgradingEnabled" => {
                 settings.local_sessions_upgrading_enabled = boolean(k, v)?;
             }
+            "readonlymode.enabled" => settings.is_read_only_mode_enabled = boolean(k, v)?,
             _ => return Ok(false),
         }
         Ok(true)

@@ -58,6 +58,7 @@ fn every_setting_arrives() {
          electionPortBindRetry=0\nfastleader.minNotificationInterval=9\n\
          fastleader.maxNotificationInterval=10\nsyncEnabled=false\nobserverMasterPort=11\n\
          leaderServes=no\nlocalSessionsEnabled=true\nlocalSessionsUpgradingEnabled=true\n\
+         readonlymode.enabled=true\n\
          connectToLearnerMasterLimit=12\npeerType=observer\nelectionAlg=3",
     ));
     let expected = EnsembleSettings {
@@ -79,8 +80,11 @@ fn every_setting_arrives() {
         leader_serves: false,
         local_sessions_enabled: true,
         local_sessions_upgrading_enabled: true,
+        is_read_only_mode_enabled: true,
     };
     assert_eq!(config.settings, expected);
+    let local = config.settings.local_sessions();
+    assert_eq!(local, LocalSessions::Upgradeable);
     assert!(config.is_peer_type_overruled, "the list says participant");
     assert_eq!(config.election_listen(), ["[::]:3888".parse().unwrap()]);
     assert_eq!(config.handshake_timeout(), Duration::from_millis(8));

@@ -15,6 +15,7 @@ mod leading;
 mod learning;
 mod link;
 mod membership;
+mod read_only;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -166,7 +167,6 @@ impl Peer {
             shell: Arc::clone(&self.shell),
             stage: "taking part in the ensemble",
         };
-        let stopped = self.stopped.clone();
         self.show_config();
         let mut designated = None;
         loop {
@@ -186,12 +186,7 @@ impl Peer {
                 peer_epoch: self.history.current_epoch,
             };
             tracing::info!(id = %self.config.id, zxid = %self.history.last_zxid, epoch = self.history.current_epoch, "looking for a leader");
-            let decided = tokio::select! {
-                biased;
-                () = stopped.cancelled() => break,
-                decided = self.election.look_for_leader(initial) => decided,
-            };
-            let Some(decision) = decided else {
+            let Some(decision) = self.look_for_leader(initial).await else {
                 break;
             };
             match self.take_role(decision).await {
