@@ -388,6 +388,7 @@ impl Peer {
         self.status.send_modify(|status| {
             status.is_serving = true;
             status.epoch = epoch;
+            status.accepted_epoch = self.history.accepted_epoch;
         });
     }
 

@@ -37,7 +37,9 @@ impl Leader {
                 limit: MAX_OUTSTANDING,
             });
         }
-        self.outstanding.next_zxid().ok_or_else(|| {
+        let next = self.outstanding.next_zxid();
+        next.filter(|zxid| !self.ends_early(*zxid)).ok_or_else(|| {
+            self.options.probe.reached("zab: zxid rolled over");
             self.shut_down(LeaderShutdown::ZxidRolledOver);
             ProposeError::RolledOver
         })
@@ -52,6 +54,7 @@ impl Leader {
             .values_mut()
             .filter(|l| l.is_synced() && !l.is_observer());
         synced.for_each(|learner| learner.age.proposed(zxid, now));
+        self.options.probe.reached("zab: leader proposed");
         self.outputs.push_back(Output::Append(proposal));
         if self
             .options
@@ -60,6 +63,13 @@ impl Leader {
         {
             self.handle_appended(zxid);
         }
+    }
+
+    /// Lets a simulator end an epoch as if its zxids were used up.
+    fn ends_early(&self, next: Zxid) -> bool {
+        const EVERY: u32 = 256;
+        let may_end = next.counter().is_multiple_of(EVERY);
+        may_end && self.options.probe.buggify("zab: zxids used up early")
     }
 
     /// How many proposals are undecided.
@@ -116,6 +126,7 @@ impl Leader {
                 false => self.config.decides(zxid, acks),
             })
         {
+            self.options.probe.reached("zab: leader committed");
             let reconfigured = self.reconfigured_by(proposal.zxid, &acks);
             match &reconfigured {
                 Some((_, leader)) => self.send_commit_and_activate(&proposal, *leader),

@@ -54,6 +54,9 @@ impl Leader {
     /// follow into ours, and we would go on with one server less than there are, for ever
     /// (as Apache does). A new epoch, beyond that one, has room for everybody.
     fn make_way(&mut self, accepted_epoch: i64) {
+        self.options
+            .probe
+            .reached("zab: leader made way for a later epoch");
         self.outputs.push_back(Output::PersistEpoch {
             file: EpochFile::Accepted,
             epoch: accepted_epoch,
@@ -91,6 +94,7 @@ impl Leader {
         if epoch > LAST_EPOCH {
             return self.shut_down(LeaderShutdown::EpochsUsedUp);
         }
+        self.options.probe.reached("zab: leader chose an epoch");
         self.phase = Phase::AcceptingEpoch { epoch };
         self.outputs.push_back(Output::PersistEpoch {
             file: EpochFile::Accepted,
@@ -100,6 +104,7 @@ impl Leader {
 
     /// Our own promise is durable: whoever waits is told.
     pub(super) fn announce_epoch(&mut self, epoch: i64, now: Mono) {
+        self.options.probe.reached("zab: leader accepted its epoch");
         self.phase = Phase::AwaitingEpochAcks {
             epoch,
             acks: BTreeSet::from([self.options.id]),
@@ -142,10 +147,16 @@ impl Leader {
         };
         handler.stage = Stage::AwaitingSync { last_zxid };
         let server = handler.server;
+        self.options
+            .probe
+            .reached("zab: leader heard an ack of its epoch");
         if let Phase::AwaitingEpochAcks { acks, .. } = &mut self.phase {
             if let Some(current_epoch) = current_epoch {
                 let ours = (self.history.current_epoch, self.history.last_zxid);
                 if (current_epoch, last_zxid) > ours {
+                    self.options
+                        .probe
+                        .reached("zab: learner ahead of the leader");
                     let loss = LearnerLoss::Ahead {
                         current_epoch,
                         last_zxid,
@@ -172,6 +183,7 @@ impl Leader {
         };
         if self.config.contains_quorum(acks) {
             let epoch = *epoch;
+            self.options.probe.reached("zab: leader enters its epoch");
             self.phase = Phase::EnteringEpoch { epoch };
             self.outputs.push_back(Output::PersistEpoch {
                 file: EpochFile::Current,

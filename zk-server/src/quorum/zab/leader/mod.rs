@@ -357,6 +357,9 @@ impl Leader {
         if matches!(self.phase, Phase::Ended) {
             return;
         }
+        if reason == LeaderShutdown::LostQuorum {
+            self.options.probe.reached("zab: leader lost its quorum");
+        }
         self.phase = Phase::Ended;
         self.learners.clear();
         self.syncs.clear();

@@ -16,6 +16,7 @@ impl Leader {
     /// Our `currentEpoch` is durable and so is all of our history: that is our own ack of
     /// NEWLEADER. Whoever has acknowledged the epoch is synchronised.
     pub(super) fn enter_synchronization(&mut self, epoch: i64, now: Mono) {
+        self.options.probe.reached("zab: leader entered its epoch");
         self.phase = Phase::Synchronization {
             epoch,
             acks: BTreeSet::from([self.options.id]),
@@ -112,6 +113,13 @@ impl Leader {
             .server
             .into_iter()
             .for_each(|id| self.outstanding.withdraw_acks(id));
+        let probe = &self.options.probe;
+        probe.reached(match plan.op {
+            SyncOp::Diff(_) if plan.proposals.is_empty() => "zab: leader sent an empty DIFF",
+            SyncOp::Diff(_) => "zab: leader sent a DIFF",
+            SyncOp::Trunc(_) => "zab: leader sent a TRUNC",
+            SyncOp::Snap => "zab: leader sent a SNAP",
+        });
         tracing::info!(server = ?handler.server, op = ?plan.op, txns = plan.proposals.len(), "synchronising");
         match plan.op {
             SyncOp::Diff(zxid) => self.send(to, QuorumPacket::bare(PacketType::Diff, zxid)),
@@ -127,6 +135,10 @@ impl Leader {
             self.send(to, QuorumPacket::bare(PacketType::Commit, zxid));
         }
         if !is_observer {
+            if self.outstanding.len() > 0 {
+                let place = "zab: leader sent undecided proposals with a history";
+                self.options.probe.reached(place);
+            }
             let outstanding = self.outstanding.iter();
             let outstanding = outstanding.map(|p| proposal_packet(PacketType::Proposal, p));
             for packet in outstanding.collect::<Vec<_>>() {
@@ -164,6 +176,9 @@ impl Leader {
         let Some(handler) = self.learners.get_mut(&from) else {
             return;
         };
+        self.options
+            .probe
+            .reached("zab: leader heard an ack of NEWLEADER");
         handler.stage = Stage::Synced;
         // Until UPTODATE it has no cause to speak.
         handler.deadline = now + self.options.timing.init_time();
@@ -192,6 +207,7 @@ impl Leader {
             return;
         }
         let (epoch, acks) = (*epoch, acks.clone());
+        self.options.probe.reached("zab: leader established");
         self.phase = Phase::Broadcast { epoch };
         self.timers.init = None;
         self.outstanding = Outstanding::new(first_zxid(epoch));

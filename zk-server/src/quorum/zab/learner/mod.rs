@@ -235,6 +235,9 @@ impl Learner {
             .probe
             .has_planted("server: follows a leader of the past");
         if epoch < accepted && !follows_old {
+            self.options
+                .probe
+                .reached("zab: learner refused an old epoch");
             return Err(LearnerShutdown::OldEpoch {
                 leader: epoch,
                 accepted,
@@ -314,8 +317,24 @@ impl Learner {
     }
 
     fn enter(&mut self, stage: Stage, now: Mono) {
+        self.note(stage);
         self.stage = stage;
         self.deadline = now + self.patience();
+    }
+
+    /// Lets a simulator see how far it has come.
+    fn note(&self, stage: Stage) {
+        self.options.probe.reached(match stage {
+            Stage::Connecting | Stage::AwaitingLeaderInfo | Stage::Ended => return,
+            Stage::AcceptingEpoch { .. } => "zab: learner accepts an epoch",
+            Stage::AwaitingHistory { .. } => "zab: learner accepted an epoch",
+            Stage::Replacing { .. } => "zab: learner replaces its history",
+            Stage::Synchronizing { .. } => "zab: learner synchronises",
+            Stage::LoggingHistory { .. } => "zab: learner logs the history",
+            Stage::EnteringEpoch { .. } => "zab: learner has the history",
+            Stage::AwaitingUpToDate { .. } => "zab: learner entered the epoch",
+            Stage::Serving { .. } => "zab: learner serves",
+        });
     }
 
     /// How long the leader may be silent.

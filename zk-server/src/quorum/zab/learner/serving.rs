@@ -83,6 +83,7 @@ impl Learner {
 
     fn ack(&mut self, zxid: Zxid) {
         if self.options.learner_type == LearnerType::Participant {
+            self.options.probe.reached("zab: follower acknowledged");
             self.send(QuorumPacket::bare(PacketType::Ack, zxid));
         }
     }
