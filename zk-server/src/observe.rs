@@ -1,12 +1,15 @@
 //! What a simulator sees of the transactions.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
+use zk_env::Disk;
 use zk_proto::{ErrorCode, OpCode, SessionId, Xid, Zxid};
 
+use crate::storage::{DataDir, LogFile, StorageError};
 use crate::tree::EphemeralType;
-use crate::txn::{Change, CreateTxn, Txn, TxnBody};
+use crate::txn::{Change, CreateTxn, Txn, TxnBody, decode_txn};
 
 /// A transaction that has been applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,9 +45,11 @@ impl TransactionObserver {
     }
 
     /// What there will be to tell once `txn` is applied; nothing if nobody asks.
-    /// `reaped` is what the reaper wants gone.
+    /// `reaped` is what the reaper wants gone; a refusal does not tell.
     pub(crate) fn describe(&self, txn: &Txn, reaped: Option<&str>) -> Option<Transaction> {
-        self.0.is_some().then(|| describe(txn, reaped))
+        self.0
+            .is_some()
+            .then(|| describe(txn, reaped.or_else(|| of_reaper(txn))))
     }
 
     pub(crate) fn tell(&self, transaction: &Transaction) {
@@ -59,6 +64,42 @@ impl fmt::Debug for TransactionObserver {
         f.debug_tuple("TransactionObserver")
             .field(&self.0.is_some())
             .finish()
+    }
+}
+
+/// The transactions in the log of a data directory whose server is stopped, in the order in
+/// which they stand there. What the log begins with need not be the first there was.
+///
+/// # Errors
+///
+/// The disk's, and what makes a log unreadable.
+pub async fn logged(
+    disk: Arc<dyn Disk>,
+    data_dir: &Path,
+) -> Result<Vec<Transaction>, StorageError> {
+    let dir = DataDir::open(disk, data_dir, data_dir).await?;
+    let mut transactions = Vec::new();
+    for (_, path) in dir.logs().await? {
+        let Some(mut log) = LogFile::open(&dir.disk, &path).await? else {
+            continue;
+        };
+        while let Ok(record) = log.next().await? {
+            let txn = decode_txn(&record.payload);
+            let txn = txn.map_err(|error| StorageError::damaged(&path, record.offset, error))?;
+            transactions.push(describe(&txn, of_reaper(&txn)));
+        }
+    }
+    Ok(transactions)
+}
+
+/// What the reaper wanted gone, where the transaction tells.
+fn of_reaper(txn: &Txn) -> Option<&str> {
+    match &txn.body {
+        TxnBody::Change(Change::Delete {
+            path,
+            by_reaper: true,
+        }) => Some(path),
+        _ => None,
     }
 }
 

@@ -36,6 +36,7 @@ mod tests;
 pub(crate) use data_dir::DataDir;
 pub use error::StorageError;
 pub(crate) use install::install_snapshot;
+pub(crate) use log_file::LogFile;
 pub(crate) use names::VERSION_DIR;
 pub(crate) use purge::purge;
 pub(crate) use read_log::{newest_snapshot_bytes, read_log};

@@ -109,7 +109,10 @@ impl ZooKeeperServer {
         if let TxnBody::CreateSession { timeout_ms } = &txn.body {
             self.sessions.learn(txn.header.client, *timeout_ms, now);
         }
+        // It is not committed: who is told of commits is not told of this.
+        let observer = std::mem::take(&mut self.on_transaction);
         self.commit(Proposal::unasked(txn));
+        self.on_transaction = observer;
     }
 
     /// Who is in the ensemble and in step, for reconfigurations to be prepared.
