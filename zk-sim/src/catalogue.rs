@@ -4,6 +4,10 @@
 
 use std::collections::BTreeMap;
 
+mod ensemble;
+
+pub use ensemble::ENSEMBLE_CATALOGUE;
+
 /// Something that must be survived.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
@@ -350,7 +354,7 @@ mod tests {
     use crate::faults::mix;
 
     /// Everything that is written in the sources of these parts of the workspace.
-    fn sources(parts: &[&str]) -> String {
+    pub(super) fn sources(parts: &[&str]) -> String {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut text = String::new();
         for part in parts {

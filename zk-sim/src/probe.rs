@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
 use zk_env::{EnvRng, Probe, Probed};
 
 use crate::Sim;
@@ -46,19 +47,27 @@ pub struct FailpointCount {
 
 /// What all hosts of a simulation report to.
 #[derive(Debug, Default)]
-pub(crate) struct Probes(Mutex<Counts>);
+pub(crate) struct Probes {
+    counts: Mutex<Counts>,
+    /// Somebody has come to where we lay in wait.
+    catches: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Counts {
     setting: Failpoints,
     planted: Option<&'static str>,
+    /// Places at which whoever comes next is to be killed.
+    waits: Vec<&'static str>,
+    /// Who came there.
+    caught: Vec<(String, &'static str)>,
     places: BTreeMap<&'static str, u64>,
     failpoints: BTreeMap<&'static str, FailpointCount>,
 }
 
 impl Probes {
     fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,7 +123,14 @@ impl HostProbe {
 
 impl Probed for HostProbe {
     fn reached(&self, place: &'static str) {
-        *self.probes.lock().places.entry(place).or_default() += 1;
+        let mut counts = self.probes.lock();
+        *counts.places.entry(place).or_default() += 1;
+        if let Some(index) = counts.waits.iter().position(|wait| *wait == place) {
+            counts.waits.remove(index);
+            counts.caught.push((self.host.clone(), place));
+            drop(counts);
+            self.probes.catches.notify_one();
+        }
     }
 
     fn fires(&self, point: &'static str) -> bool {
@@ -146,6 +162,33 @@ impl Sim {
     /// `planted-bugs`.
     pub fn plant(&self, bug: &'static str) {
         self.probes().lock().planted = Some(bug);
+    }
+
+    /// Lies in wait for the next host that comes to this place; see [`Sim::caught`].
+    pub(crate) fn lie_in_wait(&self, place: &'static str) {
+        self.probes().lock().waits.push(place);
+    }
+
+    /// Ends one [`Sim::lie_in_wait`] that nobody has come to.
+    pub(crate) fn end_wait(&self, place: &'static str) {
+        let mut counts = self.probes().lock();
+        if let Some(index) = counts.waits.iter().position(|wait| *wait == place) {
+            counts.waits.remove(index);
+        }
+    }
+
+    /// Waits until a host comes to where [`Sim::lie_in_wait`] waits for one: which, and where.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nobody is missed.
+    pub(crate) async fn caught(&self) -> (String, &'static str) {
+        loop {
+            if let Some(caught) = self.probes().lock().caught.pop() {
+                return caught;
+            }
+            self.probes().catches.notified().await;
+        }
     }
 
     /// How often each rare place was reached so far, by name.

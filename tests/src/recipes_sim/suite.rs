@@ -6,6 +6,7 @@ use std::time::Duration;
 use zk_env::EnvRng;
 use zk_sim::cli::Suite;
 use zk_sim::faults::FaultKind;
+use zk_sim::faults::mix::{self, MIXES};
 use zk_sim::runner::{Run, Workload};
 use zk_sim::workload::Entry;
 
@@ -74,6 +75,8 @@ pub const RECIPES: &Suite = &Suite {
     target: "-p zk-tests --bin recipes-sim",
     workloads: WORKLOADS,
     draw: drawn,
+    mixes: MIXES,
+    mix: mix::drawn,
     catalogue: CATALOGUE,
     faults: &[
         "accept and close",
@@ -124,7 +127,6 @@ const fn may_strike(fault: &FaultKind) -> bool {
 mod tests {
     use std::collections::BTreeSet;
 
-    use zk_sim::faults::mix;
     use zk_sim::runner::Violation;
 
     use super::*;

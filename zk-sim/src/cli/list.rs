@@ -1,7 +1,5 @@
 //! What there is to choose from.
 
-use crate::faults::mix::MIXES;
-
 use super::{Ended, Suite};
 
 pub(crate) fn list(suite: &Suite) -> Result<Ended, String> {
@@ -10,7 +8,7 @@ pub(crate) fn list(suite: &Suite) -> Result<Ended, String> {
         println!("  {:<14} {}", entry.name.replace(' ', "-"), entry.about);
     }
     println!("mixes of faults (--mix)");
-    for mix in MIXES {
+    for mix in suite.mixes {
         println!("  {:<14} {}", mix.name, mix.about);
     }
     println!("bugs to plant (--plant, with --features planted-bugs)");

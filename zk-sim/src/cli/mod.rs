@@ -6,6 +6,7 @@
 
 mod args;
 mod determinism;
+mod ensembles;
 mod list;
 mod night;
 mod plan;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use args::{Cli, Command};
+pub use ensembles::ENSEMBLES;
 pub use suite::{Suite, ZK_SIM};
 
 /// How a command ended.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::faults::mix::{self, MIXES, Mix};
+use crate::faults::mix::Mix;
 use crate::runner::Run;
 
 use super::args::{OneArgs, PlanArgs};
@@ -49,7 +49,11 @@ impl Plan {
             workloads: names
                 .map(|name| known_workload(suite, name))
                 .collect::<Result<_, _>>()?,
-            mix: args.mix.as_deref().map(known_mix).transpose()?,
+            mix: args
+                .mix
+                .as_deref()
+                .map(|name| known_mix(suite, name))
+                .transpose()?,
             chaos: args.chaos,
             planted: args
                 .plant
@@ -64,7 +68,7 @@ impl Plan {
     pub(crate) fn run(&self, seed: u64) -> Run {
         let (suite, workloads) = (self.suite, self.workloads.clone());
         let make = move || suite.made(&workloads, seed);
-        let mix = self.mix.unwrap_or_else(|| mix::drawn(seed));
+        let mix = self.mix.unwrap_or_else(|| (suite.mix)(seed));
         let mut run = Run::new(seed).workloads(make).mix(mix);
         if let Some(chaos) = self.chaos {
             run = run.chaos(chaos);
@@ -173,10 +177,13 @@ fn known_workload(suite: &Suite, name: &str) -> Result<String, String> {
     known("workload", name, &names).map(str::to_owned)
 }
 
-fn known_mix(name: &str) -> Result<&'static Mix, String> {
-    let names: Vec<_> = MIXES.iter().map(|mix| mix.name).collect();
+fn known_mix(suite: &Suite, name: &str) -> Result<&'static Mix, String> {
+    let names: Vec<_> = suite.mixes.iter().map(|mix| mix.name).collect();
     let name = known("mix", name, &names)?;
-    Ok(mix::named(name).expect("the name is one of theirs"))
+    let mut mixes = suite.mixes.iter();
+    Ok(mixes
+        .find(|mix| mix.name == name)
+        .expect("the name is one of theirs"))
 }
 
 fn known_bug(suite: &Suite, name: &str) -> Result<&'static str, String> {

@@ -31,7 +31,7 @@ pub(crate) fn replay(suite: &'static Suite, args: &ReplayArgs) -> Result<Ended, 
 
 fn filter(args: &ReplayArgs) -> Filter {
     let kinds: &[Kind] = if args.calls_only {
-        &[Kind::Fault, Kind::State, Kind::Call]
+        &[Kind::Fault, Kind::Peer, Kind::State, Kind::Call]
     } else {
         &[]
     };

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::catalogue::{self, CATALOGUE};
-use crate::faults::FaultKind;
+use crate::faults::mix::{self, MIXES, Mix};
 use crate::runner::{Run, Workload};
 use crate::workload::{self, WORKLOADS};
 
@@ -20,6 +20,10 @@ pub struct Suite {
     pub workloads: &'static [workload::Entry],
     /// What a seed runs unless told otherwise.
     pub draw: fn(u64) -> Vec<Arc<dyn Workload>>,
+    /// The mixes of faults that can be named.
+    pub mixes: &'static [Mix],
+    /// The mix that strikes in a seed's run unless told otherwise.
+    pub mix: fn(u64) -> &'static Mix,
     /// The failures its runs have to meet.
     pub catalogue: &'static [catalogue::Entry],
     /// The kinds of faults that have to strike, see [`FaultKind::NAMES`].
@@ -36,8 +40,10 @@ pub const ZK_SIM: &Suite = &Suite {
     target: "-p zk-sim",
     workloads: WORKLOADS,
     draw: workload::drawn,
+    mixes: MIXES,
+    mix: mix::drawn,
     catalogue: CATALOGUE,
-    faults: FaultKind::NAMES,
+    faults: OF_ONE_SERVER,
     bugs: &[
         "reply to the wrong request after cancellation",
         "watches not registered again",
@@ -49,6 +55,43 @@ pub const ZK_SIM: &Suite = &Suite {
     ],
     finish: |run| run,
 };
+
+/// All but those that are drawn for servers of an ensemble alone.
+const OF_ONE_SERVER: &[&str] = &[
+    "accept and close",
+    "accept queue full",
+    "bandwidth",
+    "bit rot",
+    "blackhole",
+    "clock rate",
+    "cut",
+    "disk full",
+    "disk read fails",
+    "disk sync fails",
+    "disk write fails",
+    "dns empty",
+    "dns fails",
+    "dns hangs",
+    "dns many",
+    "dns moved",
+    "drop connections",
+    "expire session",
+    "fin",
+    "forget",
+    "garble",
+    "isolate",
+    "kill",
+    "one-way silence",
+    "pause",
+    "refuse",
+    "restart",
+    "silence",
+    "slow",
+    "slow sync",
+    "suspend",
+    "trickle",
+    "wall jump",
+];
 
 impl Suite {
     /// Those called so, fresh; drawn from the seed if there are no names. Names are known ones.

@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use zk_env::EnvRng;
 
+mod ensemble;
+
+pub use ensemble::{ENSEMBLE_MIXES, drawn_for_ensemble};
+
 use super::{DiskFault, DnsFault, Fault, FaultKind};
+use crate::runner::is_server;
 use crate::trace::derive;
 
 /// Hosts whose name begins so are the only ones whose traffic is garbled: what they
@@ -40,6 +45,7 @@ enum Family {
     Dns,
     Disk,
     Server,
+    Ensemble(ensemble::Trouble),
 }
 
 /// All mixes.
@@ -127,10 +133,12 @@ pub fn drawn(seed: u64) -> &'static Mix {
 }
 
 impl Mix {
-    /// The faults of `seed` for these hosts, the server's first, over `chaos`, in the
+    /// The faults of `seed` for these hosts, the servers' first, over `chaos`, in the
     /// order of their beginnings.
     pub fn draw(&self, seed: u64, hosts: &[String], chaos: Duration) -> Vec<Fault> {
-        let Some((server, clients)) = hosts.split_first() else {
+        let count = hosts.iter().take_while(|host| is_server(host)).count();
+        let (servers, clients) = hosts.split_at(count);
+        let Some(server) = servers.first() else {
             return Vec::new();
         };
         if clients.is_empty() || self.families.is_empty() {
@@ -139,10 +147,11 @@ impl Mix {
         let mut draw = Draw {
             rng: EnvRng::from_seed(derive(seed, &["faults", self.name])),
             server,
+            servers,
             clients,
         };
         let count = draw.between(FAULTS.0, FAULTS.1);
-        let mut faults: Vec<_> = (0..count).map(|_| draw.fault(self, chaos)).collect();
+        let mut faults: Vec<_> = (0..count).flat_map(|_| draw.faults(self, chaos)).collect();
         faults.sort_by_key(|fault| fault.at);
         faults
     }
@@ -152,6 +161,8 @@ impl Mix {
 struct Draw<'h> {
     rng: EnvRng,
     server: &'h str,
+    /// All of an ensemble.
+    servers: &'h [String],
     clients: &'h [String],
 }
 
@@ -169,7 +180,8 @@ impl Draw<'_> {
         all[self.rng.below(all.len() as u64) as usize]
     }
 
-    fn fault(&mut self, mix: &Mix, chaos: Duration) -> Fault {
+    /// One, or several that belong together.
+    fn faults(&mut self, mix: &Mix, chaos: Duration) -> Vec<Fault> {
         let at = self.ms(0, u64::try_from(chaos.as_millis()).unwrap_or(u64::MAX));
         // Half of them short: a blip tests other things than an outage.
         let longest = if self.rng.below(2) == 0 {
@@ -185,8 +197,9 @@ impl Draw<'_> {
             Family::Dns => self.dns(),
             Family::Disk => self.disk(),
             Family::Server => self.server(),
+            Family::Ensemble(trouble) => return self.trouble(trouble, at, lasts),
         };
-        Fault { at, lasts, kind }
+        vec![Fault { at, lasts, kind }]
     }
 
     fn family(&mut self, families: &[(Family, u64)]) -> Family {

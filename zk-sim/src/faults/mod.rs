@@ -1,11 +1,16 @@
 //! Faults as data: what goes wrong, from when on, for how long.
 
 pub mod apply;
+mod cast;
+mod crash_points;
 pub mod mix;
 mod words;
 
 use std::fmt;
 use std::time::Duration;
+
+pub use cast::{FOLLOWER, LEADER};
+pub use crash_points::{CRASH_POINTS, CrashPoint};
 
 /// One thing that goes wrong.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +77,9 @@ pub enum FaultKind {
     /// Everything on the host is gone at once, without a FIN. Starts anew when the
     /// fault is over.
     Kill { host: String },
+    /// Whichever host next comes to this place in the code is killed there, see
+    /// [`CRASH_POINTS`]. Starts anew when the fault is over.
+    KillAt { place: &'static str },
     /// The wall clock is off by this many milliseconds, until it is over.
     WallJump { host: String, ms: i64 },
     /// The clocks of the host run at this rate, in thousandths.
@@ -144,6 +152,7 @@ impl FaultKind {
         "garble",
         "isolate",
         "kill",
+        "kill at",
         "one-way silence",
         "pause",
         "refuse",
@@ -183,6 +192,7 @@ impl FaultKind {
             Self::Pause { .. } => "pause",
             Self::Suspend { .. } => "suspend",
             Self::Kill { .. } => "kill",
+            Self::KillAt { .. } => "kill at",
             Self::WallJump { .. } => "wall jump",
             Self::ClockRate { .. } => "clock rate",
             Self::DropConnections { .. } => "drop connections",

@@ -1,6 +1,7 @@
 //! What happened in a run, as anybody outside the machines could see it: what
 //! clients called and were told, what went over the wire, what the server logged.
 
+mod ensemble;
 mod recorder;
 mod step;
 mod wire;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use zk_proto::{ErrorCode, OpCode, SessionId, Xid, Zxid};
 
+pub use ensemble::{Applied, PeerSeen, PeerState, TreeSeen};
 pub use recorder::{
     Heard, Recorded, RecordedClient, RecordedTransaction, RecordedWatcher, Recorder, SessionSeen,
     StateSeen, WatcherId,
@@ -103,7 +105,7 @@ pub struct History {
     pub calls: Vec<Call>,
     /// In the order in which they were dialled.
     pub connections: Vec<WireConnection>,
-    /// In the order of their zxid.
+    /// In the order of their zxid. Of an ensemble, all that was committed.
     pub transactions: Vec<Transaction>,
     /// The states in which clients' sessions were seen, in that order.
     pub states: Vec<StateSeen>,
@@ -115,4 +117,9 @@ pub struct History {
     pub server_restarts: Vec<At>,
     /// In the order in which they began and ended.
     pub faults: Vec<FaultSeen>,
+    /// The states in which servers of an ensemble were seen, in that order.
+    pub peers: Vec<PeerSeen>,
+    /// The trees of servers of an ensemble, in the order in which they were looked at: each
+    /// time that there was something new.
+    pub trees: Vec<TreeSeen>,
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use super::{Call, Heard, SessionSeen, StateSeen, Transaction};
+use super::{Applied, Call, Heard, PeerSeen, SessionSeen, StateSeen, Transaction, TreeSeen};
 
 /// One thing more that has happened in a run.
 #[derive(Clone, Copy, Debug)]
@@ -16,8 +16,14 @@ pub enum Step<'s> {
     Session(&'s SessionSeen),
     /// An event was taken from a watcher.
     Heard(&'s Heard),
-    /// The server has applied a transaction.
+    /// The server has applied a transaction; of several servers the first.
     Transaction(&'s Transaction),
+    /// A server of an ensemble has applied a transaction.
+    Applied(&'s Applied),
+    /// A server of an ensemble was seen in another state.
+    Peer(&'s PeerSeen),
+    /// The tree of a server of an ensemble was looked at.
+    Tree(&'s TreeSeen),
 }
 
 type Listen = dyn Fn(&Step<'_>) + Send + Sync;

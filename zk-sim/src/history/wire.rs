@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::{At, FaultSeen};
 use crate::observe::{ConnectionId, Observation, Observer, Side};
+use crate::runner::is_server;
 use connection::Tape;
 
 pub use connection::WireConnection;
@@ -83,8 +84,11 @@ impl Tapes {
                 to,
                 port,
             } => {
-                let tape = Tape::new(at, (from, ip), (to, port));
-                self.connections.insert(connection, tape);
+                // What servers say to each other is none of the clients' protocol.
+                if !(is_server(from) && is_server(to)) {
+                    let tape = Tape::new(at, (from, ip), (to, port));
+                    self.connections.insert(connection, tape);
+                }
             }
             Observation::Established { connection } => {
                 if let Some(tape) = self.connections.get_mut(&connection) {

@@ -220,6 +220,12 @@ impl Model {
         }
     }
 
+    /// A transaction that changes nothing but the zxid, as its session was refused.
+    pub fn refuse(&mut self, err: ErrorCode, zxid: Zxid) -> Done {
+        self.last_zxid = zxid;
+        Done::with(err)
+    }
+
     fn has(&self, mutation: Mutation) -> bool {
         self.settings.mutation == Some(mutation)
     }

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use zk_env::Probe;
+
 use crate::Sim;
-use crate::faults::{Fault, FaultKind, apply};
+use crate::faults::{CRASH_POINTS, Fault, FaultKind, LEADER, apply};
 
 use super::crew::Crew;
-use super::server::Keeper;
+use super::servers::Keeper;
 
 /// Something to do at a time of the chaos.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,14 +66,21 @@ impl Chaos {
         struck: &mut BTreeMap<&'static str, u64>,
     ) {
         let began = Instant::now();
+        // Whom each fault concerns is known when it begins.
+        let mut cast: Vec<FaultKind> = self.faults.iter().map(|f| f.kind.clone()).collect();
         for step in &self.steps {
-            sleep_until(began + step.at).await;
-            let kind = &self.faults[step.index].kind;
+            self.lie_in_wait(began + step.at, sim, keeper, &mut cast)
+                .await;
+            let kind = &mut cast[step.index];
             if !step.ends {
+                *kind = keeper.cast(kind);
+                if keeper.is_of_ensemble() {
+                    self.note(step.index, kind, &sim.env(super::FIRST_PEER).probe());
+                }
                 apply::begin(sim, kind, keeper);
                 *struck.entry(kind.name()).or_default() += 1;
                 if let FaultKind::WallJump { host, .. } = kind {
-                    sim.env(host).probe().reached(if host == super::SERVER {
+                    sim.env(host).probe().reached(if super::is_server(host) {
                         "faults: the server's wall clock was set"
                     } else {
                         "faults: a client's wall clock was set"
@@ -87,5 +96,66 @@ impl Chaos {
             }
         }
         sleep_until(began + self.lasts).await;
+    }
+
+    /// Notes what is special about a fault that begins, among those there are.
+    fn note(&self, index: usize, kind: &FaultKind, probe: &Probe) {
+        let fault = &self.faults[index];
+        let others = || {
+            let others = self.faults.iter().enumerate();
+            let others = others.filter(move |(other, _)| *other != index);
+            others.map(|(_, other)| other)
+        };
+        let lasts = |other: &Fault| other.at <= fault.at && other.at + other.lasts > fault.at;
+        let is_link = |kind: &FaultKind| match kind {
+            FaultKind::Silence { a, b } => super::is_server(a) && super::is_server(b),
+            _ => false,
+        };
+        if others().any(|other| lasts(other) && other.kind.name() != fault.kind.name()) {
+            probe.reached("faults: two at once");
+        }
+        if is_link(kind) && others().any(|other| other.at == fault.at && is_link(&other.kind)) {
+            probe.reached("faults: links between servers cut unevenly");
+        }
+        let is_again = |other: &Fault| {
+            other.kind == fault.kind
+                && other.at < fault.at
+                && fault.at - other.at < Duration::from_secs(5)
+        };
+        if others().any(is_again) {
+            probe.reached("faults: the same again within seconds");
+        }
+        if let FaultKind::Pause { .. } = kind
+            && matches!(&fault.kind, FaultKind::Pause { host } if host == LEADER)
+        {
+            probe.reached("ensemble: leader paused");
+        }
+    }
+
+    /// Until then kills whoever comes to where a fault waits for it.
+    async fn lie_in_wait(
+        &self,
+        until: Instant,
+        sim: &Sim,
+        keeper: &Keeper,
+        cast: &mut [FaultKind],
+    ) {
+        loop {
+            let (host, place) = tokio::select! {
+                biased;
+                caught = sim.caught() => caught,
+                () = sleep_until(until) => return,
+            };
+            let waits = FaultKind::KillAt { place };
+            let Some(kind) = cast.iter_mut().find(|kind| **kind == waits) else {
+                continue;
+            };
+            *kind = FaultKind::Kill { host: host.clone() };
+            apply::begin(sim, kind, keeper);
+            let point = CRASH_POINTS.iter().find(|point| point.place == place);
+            if let Some(point) = point {
+                sim.env(&host).probe().reached(point.crash);
+            }
+        }
     }
 }

@@ -11,7 +11,8 @@ use crate::trace::Hash;
 use super::cpu::Cpu;
 use super::script::Script;
 use super::server::Log;
-use super::{Doubts, Run, Verdict, Violation};
+use super::servers::Servers;
+use super::{CLIENT_PORT, Doubts, Run, Verdict, Violation};
 
 /// Who was there to see the run.
 #[derive(Debug, Default)]
@@ -24,7 +25,12 @@ pub(super) struct Witnesses {
 
 /// Everything that was seen of the run.
 pub(super) fn history(script: &Script, witnesses: &Witnesses) -> History {
-    let (transactions, server_restarts) = witnesses.log.seen();
+    let (mut transactions, server_restarts) = witnesses.log.seen();
+    let (mut peers, mut trees) = (Vec::new(), Vec::new());
+    if let Servers::Ensemble(ensemble) = &script.servers {
+        transactions = ensemble.records().committed();
+        (peers, trees) = ensemble.records().peers();
+    }
     let recorder = &script.recorder;
     History {
         calls: recorder.calls(),
@@ -35,6 +41,8 @@ pub(super) fn history(script: &Script, witnesses: &Witnesses) -> History {
         heard: recorder.heard(),
         server_restarts,
         faults: witnesses.wire.faults(),
+        peers,
+        trees,
     }
 }
 
@@ -77,7 +85,12 @@ type Objection = (String, String);
 
 fn check(run: &Run, history: &History, doubts: &mut Doubts) -> Result<(), Objection> {
     if let Some(model) = &run.model {
-        let replayed = Replay::new(model.clone()).check(history);
+        let replay = Replay::new(model.clone());
+        let replay = match &run.ensemble {
+            None => replay,
+            Some(ensemble) => replay.ensemble(ensemble.hosts(), CLIENT_PORT),
+        };
+        let replayed = replay.check(history);
         let replayed = replayed.map_err(|what| ("replay".to_owned(), what))?;
         *doubts = Doubts {
             applied: replayed.applied,
@@ -85,7 +98,7 @@ fn check(run: &Run, history: &History, doubts: &mut Doubts) -> Result<(), Object
         };
     }
     let own = run.invariants.iter().map(|make| make());
-    invariants::all()
+    invariants::of(run.ensemble.is_some())
         .into_iter()
         .chain(own)
         .try_for_each(|mut invariant| {

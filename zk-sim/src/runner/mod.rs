@@ -9,6 +9,7 @@
 mod chaos;
 mod cpu;
 mod crew;
+mod ensemble;
 mod judge;
 mod panics;
 mod play;
@@ -17,6 +18,7 @@ mod report;
 mod run;
 mod script;
 mod server;
+mod servers;
 mod shrink;
 mod stage;
 mod steps;
@@ -27,6 +29,9 @@ mod timeline;
 mod totals;
 mod verdict;
 
+pub use ensemble::Ensemble;
+use ensemble::PEER;
+pub(crate) use ensemble::{CLIENT_PORT, OBSERVER};
 pub use pool::run_all;
 pub use report::Report;
 pub use run::{DrawFaults, Run};
@@ -38,6 +43,14 @@ pub use verdict::{Doubts, Verdict, Violation};
 
 /// The host of the standalone server.
 pub const SERVER: &str = "server";
+
+/// The first host of an ensemble.
+const FIRST_PEER: &str = "peer-1";
+
+/// Whether a host is that of a server of the run.
+pub(crate) fn is_server(host: &str) -> bool {
+    host == SERVER || host.starts_with(PEER) || host.starts_with(OBSERVER)
+}
 
 /// The host on which workloads are verified.
 pub const VERIFIER: &str = "verifier";

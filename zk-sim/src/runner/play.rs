@@ -12,10 +12,11 @@ use crate::{Failpoints, Sim};
 use super::chaos::Chaos;
 use super::cpu::Cpu;
 use super::crew::{self, Crew};
+use super::ensemble::Peers;
 use super::judge::{Witnesses, judge};
 use super::panics::Panics;
 use super::script::Script;
-use super::server::{self, Keeper};
+use super::servers::{Keeper, Servers};
 use super::steps;
 use super::thread::Beat;
 use super::{Phase, Run, Verdict, Workload};
@@ -28,6 +29,8 @@ const SETTLING: Duration = Duration::from_secs(10);
 const ENDING: Duration = Duration::from_secs(120);
 /// For all verifications together.
 const VERIFYING: Duration = Duration::from_secs(300);
+/// For all servers of an ensemble to serve the same tree once clients are closed.
+const AGREEING: Duration = Duration::from_secs(20);
 /// For tasks to end once clients are closed and the server has stopped.
 const DYING: Duration = Duration::from_secs(60);
 
@@ -44,7 +47,7 @@ struct Set {
 pub(super) async fn play(run: &Run, beat: &Beat, panics: &Panics) -> (Verdict, History) {
     let mut set = match Set::build(run).await {
         Ok(set) => set,
-        Err(error) => panic!("the server does not start: {error}"),
+        Err(error) => panic!("no server: {error}"),
     };
     let script = Arc::clone(&set.script);
     let keeper = set.keeper.clone();
@@ -52,7 +55,7 @@ pub(super) async fn play(run: &Run, beat: &Beat, panics: &Panics) -> (Verdict, H
         biased;
         () = look(&script, beat, panics) => {}
         () = keeper.keep() => {}
-        () = set.act(run) => {}
+        _ = set.act(run) => {}
     }
     note_panic(&script, panics);
     set.close(run, beat)
@@ -101,11 +104,8 @@ impl Set {
         if let Some(bug) = run.disturbance.planted {
             sim.plant(bug);
         }
-        let server = server::start(&sim, run.server.clone(), &witnesses.log).await?;
-        let connect_string = format!("{}:{}", super::SERVER, server.client_addr().port());
-        let recorder = Recorder::default();
-        let script = Script::new(sim, connect_string, Arc::new(server), recorder);
-        let script = Arc::new(script);
+        let servers = Servers::start(run, &sim, &witnesses).await?;
+        let script = Arc::new(Script::new(sim, servers, Recorder::default()));
         steps::watch(run, &script, &witnesses.log);
         Ok(Self {
             keeper: Keeper::new(&script, &witnesses.log),
@@ -116,22 +116,32 @@ impl Set {
         })
     }
 
-    async fn act(&mut self, run: &Run) {
-        if self.work(run).await.is_none() {
-            return;
-        }
+    /// The whole run. None if that has failed.
+    async fn act(&mut self, run: &Run) -> Option<()> {
+        self.work(run).await?;
         if timeout(VERIFYING, crew::verify(&self.script, &self.workloads))
             .await
             .is_err()
         {
             let what = format!("not done within {VERIFYING:?}");
-            return self.script.fail("verification", what);
+            self.script.fail("verification", what);
+            return None;
         }
-        self.script.server.stop().await;
+        if let Servers::Ensemble(peers) = &self.script.servers {
+            self.agree(peers).await?;
+        }
+        self.script.servers.stop().await;
         if timeout(DYING, self.nobody_left()).await.is_err() {
             let left = self.left().join(", ");
             self.script.fail("census", format!("left running: {left}"));
+            return None;
         }
+        if let Servers::Ensemble(peers) = &self.script.servers
+            && let Err(what) = peers.read_logs().await
+        {
+            self.script.fail("disks", what);
+        }
+        Some(())
     }
 
     /// The phases in which workers work. None if that has failed.
@@ -170,6 +180,24 @@ impl Set {
         if timeout(SETTLING, self.keeper.settled()).await.is_err() {
             let what = format!("neither stopped nor started within {SETTLING:?}");
             self.script.fail("server", what);
+            return None;
+        }
+        Some(())
+    }
+
+    /// Waits until every server of an ensemble has the same tree, now that nothing is asked
+    /// of them any more.
+    async fn agree(&self, peers: &Peers) -> Option<()> {
+        let agreed = async {
+            let mut looks = interval(LOOK);
+            while peers.differ().is_some() {
+                looks.tick().await;
+            }
+        };
+        if timeout(AGREEING, agreed).await.is_err() {
+            let why = peers.differ().unwrap_or_default();
+            let what = format!("after {AGREEING:?} servers are not one ensemble: {why}");
+            self.script.fail("agreement", what);
             return None;
         }
         Some(())

@@ -17,9 +17,9 @@ use crate::model::Settings;
 use crate::trace::derive;
 
 use super::thread;
-use super::{Invariant, Verdict, Workload};
+use super::{Ensemble, Invariant, Verdict, Workload};
 
-/// Draws the faults of a run from its seed, for these hosts (the server's first),
+/// Draws the faults of a run from its seed, for these hosts (the servers' first),
 /// over this long.
 pub type DrawFaults = dyn Fn(u64, &[String], Duration) -> Vec<Fault> + Send + Sync;
 
@@ -27,7 +27,7 @@ type MakeWorkloads = dyn Fn() -> Vec<Arc<dyn Workload>> + Send + Sync;
 type MakeInvariant = dyn Fn() -> Box<dyn Invariant> + Send + Sync;
 
 /// A run to be: a seed, workloads, faults and invariants, around one standalone server
-/// on the host `server`.
+/// on the host `server`, or an [`Ensemble`].
 ///
 /// It warms up, faults strike, all are healed, every worker must make progress
 /// again, the workloads end and verify what is left, the server stops, nothing may be
@@ -68,6 +68,8 @@ pub struct Run {
     pub(super) only: Option<BTreeSet<usize>>,
     pub(super) invariants: Vec<Arc<MakeInvariant>>,
     pub(super) lengths: Lengths,
+    /// None if there is one standalone server.
+    pub(super) ensemble: Option<Ensemble>,
     pub(super) server: ServerConfigBuilder,
     /// None if the server's log is not replayed.
     pub(super) model: Option<Settings>,
@@ -124,6 +126,7 @@ impl Run {
                 until: None,
                 liveness: Duration::from_secs(60),
             },
+            ensemble: None,
             server: ServerConfig::embedded(),
             model: Some(Settings::default()),
             disturbance: Disturbance {
@@ -232,6 +235,14 @@ impl Run {
         self
     }
 
+    /// Clients meet an ensemble instead of the standalone server. Each server has a disk of its
+    /// own, comes back after a kill with what is on it, and is started again if it ends by
+    /// itself.
+    pub fn ensemble(mut self, ensemble: Ensemble) -> Self {
+        self.ensemble = Some(ensemble);
+        self
+    }
+
     /// Leaves out the replay of the server's log in the model, by which every answer
     /// is checked otherwise.
     pub fn without_replay(mut self) -> Self {
@@ -271,10 +282,13 @@ impl Run {
         self.make_workloads.iter().flat_map(|make| make()).collect()
     }
 
-    /// The hosts of the run: the server, then the clients in the order of their
+    /// The hosts of the run: the servers, then the clients in the order of their
     /// workloads.
     pub fn hosts(&self) -> Vec<String> {
-        let mut hosts = vec![super::SERVER.to_owned()];
+        let mut hosts = match &self.ensemble {
+            None => vec![super::SERVER.to_owned()],
+            Some(ensemble) => ensemble.hosts(),
+        };
         for host in self.made().iter().flat_map(|workload| workload.hosts()) {
             if !hosts.contains(&host) {
                 hosts.push(host);

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, watch};
-use zk_server::Server;
-
 use crate::Sim;
 use crate::history::{At, Recorder};
+use tokio::sync::{Notify, watch};
 
+use super::servers::Servers;
 use super::{Phase, Violation};
 
 /// A worker of a workload, and how often it was started before.
@@ -33,7 +32,7 @@ struct Work {
 pub(super) struct Script {
     pub(super) sim: Sim,
     pub(super) connect_string: String,
-    pub(super) server: Arc<Server>,
+    pub(super) servers: Servers,
     pub(super) recorder: Recorder,
     phase: watch::Sender<Phase>,
     failed: watch::Sender<bool>,
@@ -50,16 +49,11 @@ struct State {
 }
 
 impl Script {
-    pub(super) fn new(
-        sim: Sim,
-        connect_string: String,
-        server: Arc<Server>,
-        recorder: Recorder,
-    ) -> Self {
+    pub(super) fn new(sim: Sim, servers: Servers, recorder: Recorder) -> Self {
         Self {
             sim,
-            connect_string,
-            server,
+            connect_string: servers.connect_string(),
+            servers,
             recorder,
             phase: watch::Sender::new(Phase::WarmUp),
             failed: watch::Sender::new(false),

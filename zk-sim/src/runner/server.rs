@@ -35,25 +35,21 @@ impl Log {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn append(&self, transaction: &observe::Transaction, at: At) {
+    /// A transaction was made, the next one.
+    pub(super) fn append(&self, transaction: Transaction) {
         let mut log = self.lock();
         match transaction.op {
             OpCode::CreateSession => _ = log.open.insert(transaction.session),
             OpCode::CloseSession => _ = log.open.remove(&transaction.session),
             _ => {}
         }
-        let transaction = Transaction {
-            zxid: transaction.zxid,
-            session: transaction.session,
-            cxid: transaction.cxid,
-            time_ms: transaction.time_ms,
-            op: transaction.op,
-            err: transaction.err,
-            path: transaction.path.clone(),
-            at,
-        };
         log.listener.tell(&Step::Transaction(&transaction));
         log.transactions.push(transaction);
+    }
+
+    /// A server was started again.
+    pub(super) fn restarted(&self, at: At) {
+        self.lock().restarts.push(at);
     }
 
     /// Who is told of each transaction.
@@ -62,7 +58,7 @@ impl Log {
     }
 
     /// An open session, picked by a number.
-    fn pick(&self, number: u64) -> Option<SessionId> {
+    pub(super) fn pick(&self, number: u64) -> Option<SessionId> {
         let log = self.lock();
         let number = number.checked_rem(log.open.len() as u64)?;
         log.open.iter().nth(usize::try_from(number).ok()?).copied()
@@ -72,6 +68,20 @@ impl Log {
     pub(super) fn seen(&self) -> (Vec<Transaction>, Vec<At>) {
         let log = self.lock();
         (log.transactions.clone(), log.restarts.clone())
+    }
+}
+
+/// A transaction that a server tells of at this time.
+pub(super) fn seen(transaction: &observe::Transaction, at: At) -> Transaction {
+    Transaction {
+        zxid: transaction.zxid,
+        session: transaction.session,
+        cxid: transaction.cxid,
+        time_ms: transaction.time_ms,
+        op: transaction.op,
+        err: transaction.err,
+        path: transaction.path.clone(),
+        at,
     }
 }
 
@@ -85,22 +95,22 @@ pub(super) async fn start(
     Server::builder()
         .config(config.client_addr(ADDR).build()?)
         .env(sim.env(super::SERVER))
-        .on_transaction(move |transaction| log.append(transaction, clock.elapsed()))
+        .on_transaction(move |transaction| log.append(seen(transaction, clock.elapsed())))
         .start()
         .await
 }
 
 /// What faults want of the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Wanted {
+pub(super) struct Wanted {
     /// Faults that keep it down.
-    down: u32,
+    pub(super) down: u32,
     /// How often its host was killed.
-    kills: u32,
+    pub(super) kills: u32,
 }
 
 impl Wanted {
-    fn up(&mut self) {
+    pub(super) fn up(&mut self) {
         self.down = self.down.saturating_sub(1);
     }
 }
@@ -108,6 +118,7 @@ impl Wanted {
 /// Keeps the server as faults want it.
 #[derive(Clone)]
 pub(super) struct Keeper {
+    server: Arc<Server>,
     script: Arc<Script>,
     log: Log,
     wanted: watch::Sender<Wanted>,
@@ -117,8 +128,9 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// Of a server that runs.
-    pub(super) fn new(script: &Arc<Script>, log: &Log) -> Self {
+    pub(super) fn new(server: &Arc<Server>, script: &Arc<Script>, log: &Log) -> Self {
         Self {
+            server: Arc::clone(server),
             script: Arc::clone(script),
             log: log.clone(),
             wanted: watch::Sender::default(),
@@ -147,12 +159,11 @@ impl Keeper {
 
     /// From what was wanted to what is.
     async fn bring(&self, before: Wanted, now: Wanted) {
-        let server = &self.script.server;
         if now.down > 0 {
-            server.stop().await;
+            self.server.stop().await;
         } else if before.down > 0 || now.kills != before.kills {
-            self.log.lock().restarts.push(self.script.sim.elapsed());
-            if let Err(error) = server.restart().await {
+            self.log.restarted(self.script.sim.elapsed());
+            if let Err(error) = self.server.restart().await {
                 self.script
                     .fail("server", format!("does not start again: {error}"));
             }
@@ -173,13 +184,13 @@ impl Keeper {
 impl ServerControl for Keeper {
     fn drop_connections(&self, _host: &str) {
         if !self.is_down() {
-            self.script.server.drop_connections();
+            self.server.drop_connections();
         }
     }
 
     fn expire_session(&self, _host: &str, pick: u64) {
         if let Some(session) = self.log.pick(pick).filter(|_| !self.is_down()) {
-            self.script.server.expire_session(session);
+            self.server.expire_session(session);
         }
     }
 

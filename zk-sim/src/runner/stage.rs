@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use zk_client::{Client, ClientBuilder};
 use zk_env::{BoxFuture, Env, EnvRng, sleep_until};
+use zk_proto::SessionId;
 use zk_server::Server;
 
 use crate::Sim;
 use crate::history::{At, History, Recorder, Step};
 
 use super::script::{Script, WorkerId};
+use super::servers::Servers;
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,7 +130,8 @@ impl Stage {
         self.env.rng(name)
     }
 
-    /// The servers, as [`zk_client::Client::connect`] wants them: `server:2181`.
+    /// The servers, as [`zk_client::Client::connect`] wants them: `server:2181`, or
+    /// `peer-1:2181,peer-2:2181,peer-3:2181`.
     pub fn connect_string(&self) -> &str {
         &self.script.connect_string
     }
@@ -144,9 +147,31 @@ impl Stage {
         Client::builder(self.connect_string()).env(self.env())
     }
 
-    /// The standalone server of the run, on the host `server`.
-    pub fn server(&self) -> Arc<Server> {
-        Arc::clone(&self.script.server)
+    /// The standalone server of the run, on the host `server`; none if there is an ensemble.
+    pub fn server(&self) -> Option<Arc<Server>> {
+        match &self.script.servers {
+            Servers::Standalone(server) => Some(Arc::clone(server)),
+            Servers::Ensemble(_) => None,
+        }
+    }
+
+    /// Whether there are several servers, of which one may be behind the others.
+    pub fn has_ensemble(&self) -> bool {
+        self.server().is_none()
+    }
+
+    /// The epoch of an ensemble's leader while no other server believes to lead.
+    pub fn reign(&self) -> Option<i64> {
+        match &self.script.servers {
+            Servers::Standalone(_) => None,
+            Servers::Ensemble(peers) => peers.reign(),
+        }
+    }
+
+    /// Ends a session as if it had timed out. False if there is no such session, or nobody
+    /// who leads.
+    pub fn expire_session(&self, session: SessionId) -> bool {
+        self.script.servers.expire_session(session)
     }
 
     /// Where calls and their outcomes are recorded.

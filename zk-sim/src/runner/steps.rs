@@ -11,7 +11,10 @@ use crate::history::Step;
 /// From here on the first step that an invariant objects to ends the run.
 pub(super) fn watch(run: &Run, script: &Arc<Script>, log: &Log) {
     let own = run.invariants.iter().map(|make| make());
-    let invariants: Vec<Box<dyn Invariant>> = invariants::all().into_iter().chain(own).collect();
+    let invariants: Vec<Box<dyn Invariant>> = invariants::of(run.ensemble.is_some())
+        .into_iter()
+        .chain(own)
+        .collect();
     let invariants = Mutex::new(invariants);
     // The script owns the recorder, which keeps this.
     let script_to_fail = Arc::downgrade(script);

@@ -54,6 +54,16 @@ pub(super) async fn connect(
     None
 }
 
+/// Lets whichever server of an ensemble the client has catch up with the others; a lone
+/// server is never behind.
+pub(super) async fn catch_up(stage: &Stage, client: &RecordedClient) {
+    if stage.has_ensemble()
+        && let Err(error) = client.sync("/").await
+    {
+        stage.fail(format!("no sync after the faults: {error}"));
+    }
+}
+
 /// Closes the client. It need not get through: the session then ends by itself.
 pub(super) async fn close(client: RecordedClient) {
     drop(client.close().await);

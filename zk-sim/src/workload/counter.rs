@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use zk_client::{Error, ErrorCode, Outcome};
 use zk_env::BoxFuture;
 
-use super::clients::{bears, builder, close, connect, establish, hosts, ms, settle};
+use super::clients::{bears, builder, catch_up, close, connect, establish, hosts, ms, settle};
 use crate::history::RecordedClient;
 use crate::runner::{Stage, Workload};
 
@@ -109,6 +109,7 @@ async fn verify(stage: &Stage, told: &Told) {
     let Ok(client) = connected else {
         return stage.fail("no session after the faults");
     };
+    catch_up(stage, &client).await;
     let sure = told.sure.load(Ordering::Relaxed);
     let possible = told.possible.load(Ordering::Relaxed);
     match value(stage, &client).await {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use zk_client::{Error, ErrorCode, Outcome, Stat};
 use zk_env::BoxFuture;
 
-use super::clients::{bears, builder, close, connect, establish, hosts, ms, settle};
+use super::clients::{bears, builder, catch_up, close, connect, establish, hosts, ms, settle};
 use super::observed::Observed;
 use crate::checkers::linearizability::specs::znode::{Znode, ZnodeOp, ZnodeRet};
 use crate::history::{At, RecordedClient};
@@ -123,15 +123,18 @@ async fn work(stage: &Stage, versions: &Versions) {
         let mut n = 0;
         while stage.goes_on() {
             let called = stage.now();
-            let read = if rng.below(3) == 0 {
+            let (read, is_newest) = if rng.below(3) == 0 {
                 read_newest(stage, &client, versions).await
             } else {
-                read(stage, &client).await
+                // One of several servers may be behind.
+                (read(stage, &client).await, !stage.has_ensemble())
             };
             if let Some((data, stat)) = read {
                 let saw = ZnodeRet::Data(stat.version, data.clone());
-                let read = versions.seen.begin(ZnodeOp::Read, called);
-                versions.seen.returned(read, stage.now(), saw);
+                if is_newest {
+                    let read = versions.seen.begin(ZnodeOp::Read, called);
+                    versions.seen.returned(read, stage.now(), saw);
+                }
                 note(stage, versions.hold(stat.version, &data));
                 if stat.version < seen {
                     stage.fail(format!("{PATH}: version {} after {seen}", stat.version));
@@ -157,16 +160,22 @@ async fn read(stage: &Stage, client: &RecordedClient) -> Option<(Bytes, Stat)> {
     settle(stage, PATH, client.get_data(PATH, None).await)
 }
 
-/// A sync and a read: no older than the newest anybody was told of before.
+/// A sync and a read: no older than the newest anybody was told of before; whether that is
+/// so. A leader that was deposed without knowing answers a sync from what it has, so that of
+/// an ensemble it is only so if one leader led all the time.
 async fn read_newest(
     stage: &Stage,
     client: &RecordedClient,
     versions: &Versions,
-) -> Option<(Bytes, Stat)> {
-    let newest = versions.newest();
+) -> (Option<(Bytes, Stat)>, bool) {
+    let (newest, reign) = (versions.newest(), stage.reign());
     let (sync, read) = (client.sync(PATH), client.get_data(PATH, None));
     let is_synced = settle(stage, PATH, sync.await).is_some();
-    let (data, stat) = settle(stage, PATH, read.await)?;
+    let Some((data, stat)) = settle(stage, PATH, read.await) else {
+        return (None, false);
+    };
+    let is_newest = is_synced && reign.is_some() && stage.reign() == reign;
+    let is_synced = is_newest || (is_synced && !stage.has_ensemble());
     if is_synced && stat.version < newest {
         stage.fail(format!(
             "{PATH}: after a sync version {}, though {newest} was known before",
@@ -174,7 +183,7 @@ async fn read_newest(
         ));
     }
     stage.progress("read");
-    Some((data, stat))
+    (Some((data, stat)), is_newest || !stage.has_ensemble())
 }
 
 /// Replaces version `seen`, and gives the version that the client knows of then.
@@ -230,6 +239,7 @@ async fn verify(stage: &Stage, versions: &Versions) {
     let Ok(client) = connected else {
         return stage.fail("no session after the faults");
     };
+    catch_up(stage, &client).await;
     match client.get_data(PATH, None).await {
         Ok((data, stat)) => {
             note(stage, versions.hold(stat.version, &data));
@@ -240,7 +250,7 @@ async fn verify(stage: &Stage, versions: &Versions) {
         }
         Err(error) => stage.fail(format!("{PATH}: {error} after the faults")),
     }
-    // One server, which answers reads from what it has: they are linearizable too.
+    // A lone server answers reads from what it has: they are linearizable too.
     let created = Znode::holding(0, Bytes::new());
     versions.seen.verify(stage, PATH, &created);
     close(client).await;

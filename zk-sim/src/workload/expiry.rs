@@ -7,7 +7,7 @@ use std::time::Duration;
 use zk_client::{CreateMode, SessionId};
 use zk_env::{BoxFuture, EnvRng};
 
-use super::clients::{bears, builder, close, connect, establish, hosts, ms, settle};
+use super::clients::{bears, builder, catch_up, close, connect, establish, hosts, ms, settle};
 use super::ledger::{Fate, Ledger};
 use crate::Observation;
 use crate::faults::FaultKind;
@@ -116,7 +116,7 @@ fn expire(stage: &Stage, session: SessionId) {
     let fault = FaultKind::ExpireSession { server, pick: 0 }.to_string();
     let what = &fault;
     stage.sim().tell(&Observation::Fault { what, begins: true });
-    stage.server().expire_session(session);
+    stage.expire_session(session);
 }
 
 async fn verify(stage: &Stage, ledger: &Ledger) {
@@ -124,6 +124,7 @@ async fn verify(stage: &Stage, ledger: &Ledger) {
     let Ok(client) = connected else {
         return stage.fail("no session after the faults");
     };
+    catch_up(stage, &client).await;
     match client.get_children(ROOT, None).await {
         Ok(names) => {
             let persistent = names

@@ -111,6 +111,9 @@ async fn round(
                 // The caller is not told which path was synced: recorded is the one asked
                 // for, which need not be the one that arrived.
                 Choice::Sync if bears_anything => Choice::Exists,
+                // Credentials overtake what waits for a commit, and the replay goes by the
+                // order on the wire.
+                Choice::AddAuth if stage.has_ensemble() => Choice::Exists,
                 choice => choice,
             };
             (choice, menu.call(client, choice, rng))

@@ -12,10 +12,14 @@ mod closing;
 mod counter;
 mod credentials;
 mod document;
+mod ensemble;
+mod ephemerals;
 mod events;
 mod expiry;
 mod idle;
+mod intruders;
 mod journal;
+mod keeping;
 mod large;
 mod ledger;
 mod liars;
@@ -25,10 +29,12 @@ mod observed;
 mod queue;
 mod raw;
 mod server_list;
+mod sync_read;
 mod watches;
 
 use std::sync::Arc;
 
+pub use ensemble::{ENSEMBLE_WORKLOADS, drawn_for_ensemble};
 use zk_env::EnvRng;
 
 use crate::runner::Workload;
@@ -45,6 +51,7 @@ pub struct Entry {
     pub make: fn() -> Arc<dyn Workload>,
 }
 
+/// Entries by name, line and value.
 macro_rules! entries {
     ($($name:literal, $about:literal, $make:expr;)*) => {
         &[$(Entry {
@@ -54,6 +61,7 @@ macro_rules! entries {
         }),*]
     };
 }
+use entries;
 
 /// All workloads.
 pub const WORKLOADS: &[Entry] = entries! {

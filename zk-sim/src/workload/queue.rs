@@ -6,7 +6,7 @@ use std::sync::Arc;
 use zk_client::{CreateMode, ErrorCode, Outcome};
 use zk_env::BoxFuture;
 
-use super::clients::{bears, builder, close, connect, establish, hosts, ms, settle};
+use super::clients::{bears, builder, catch_up, close, connect, establish, hosts, ms, settle};
 use super::ledger::{Fate, Ledger};
 use super::observed::Observed;
 use crate::checkers::linearizability::specs::fifo_queue::{
@@ -149,6 +149,7 @@ async fn verify(stage: &Stage, books: &Books) {
     let Ok(client) = connected else {
         return stage.fail("no session after the faults");
     };
+    catch_up(stage, &client).await;
     let Some(left) = contents(stage, &client).await else {
         return stage.fail(format!("{ROOT} cannot be read after the faults"));
     };

@@ -150,7 +150,7 @@ impl Vandal {
             return;
         };
         if let Ok(Some(stat)) = client.exists(&path, None).await
-            && stage.server().expire_session(stat.ephemeral_owner)
+            && stage.expire_session(stat.ephemeral_owner)
         {
             // Known as a fault, or it would look like an expiry that came too soon.
             let (what, begins) = ("expire session", true);

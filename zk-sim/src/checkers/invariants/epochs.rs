@@ -8,7 +8,7 @@ use zk_proto::record::ConnectResponse;
 use zk_proto::{Decode, Reader, RequestHeader, SessionId, Xid};
 
 use crate::history::{At, Call, ClientId, History, WireConnection};
-use crate::runner::{Invariant, SERVER};
+use crate::runner::{Invariant, is_server};
 
 /// No request is sent in a later session than that of its call.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Invariant for Epochs {
         history
             .connections
             .iter()
-            .filter(|line| line.to == SERVER && line.requests.garbled.is_empty())
+            .filter(|line| is_server(&line.to) && line.requests.garbled.is_empty())
             .try_for_each(|line| check(line, &before, &calls))
     }
 }

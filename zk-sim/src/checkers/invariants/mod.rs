@@ -22,6 +22,7 @@
 
 mod after_the_end;
 mod calls_end;
+pub mod ensemble;
 mod epochs;
 mod expiry;
 mod outcomes;
@@ -42,7 +43,16 @@ pub use zxids::Zxids;
 
 use crate::runner::Invariant;
 
-/// All of them, for a run.
+/// Those of a run, which are others if there is an ensemble.
+pub(crate) fn of(run_has_ensemble: bool) -> Vec<Box<dyn Invariant>> {
+    if run_has_ensemble {
+        ensemble::all()
+    } else {
+        all()
+    }
+}
+
+/// All of them, for a run with a standalone server.
 pub fn all() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(Outcomes),

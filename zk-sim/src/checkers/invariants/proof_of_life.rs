@@ -8,7 +8,7 @@ use zk_client::SessionState;
 use zk_proto::{Decode, Reader, ReplyHeader, RequestHeader, SessionId, Xid};
 
 use crate::history::{At, History, StateSeen, WireConnection};
-use crate::runner::{Invariant, SERVER};
+use crate::runner::{Invariant, is_server};
 
 /// Clocks differ by at most this part of what they measure, a little more than any
 /// fault makes them.
@@ -42,7 +42,11 @@ impl Invariant for ProofOfLife {
     fn check(&mut self, history: &History) -> Result<(), String> {
         let mut proofs: BTreeMap<SessionId, Proofs> = BTreeMap::new();
         let mut garbled = BTreeSet::new();
-        for line in history.connections.iter().filter(|line| line.to == SERVER) {
+        for line in history
+            .connections
+            .iter()
+            .filter(|line| is_server(&line.to))
+        {
             let Some(session) = line.session() else {
                 continue;
             };

@@ -226,8 +226,7 @@ impl<'h> Book<'h> {
         if is_garbled || !is_comparable(call.op, request) {
             return Ok(());
         }
-        // The first frame of a connection is not among the outputs.
-        let arrived = line.wire.replies.arrived.get(reply + 1);
+        let arrived = line.wire.replies.arrived.get(output.frame);
         if arrived.is_none_or(|frame| frame.at > at) {
             return Err(format!(
                 "the caller got an answer at {at:?}, before it arrived"

@@ -29,6 +29,8 @@ pub(super) struct Request {
 #[derive(Clone, Debug)]
 pub(super) struct Output {
     pub(super) at: At,
+    /// Its frame, among those of its connection.
+    pub(super) frame: usize,
     pub(super) header: ReplyHeader,
     pub(super) body: Bytes,
     pub(super) event: Option<Heard>,
@@ -74,7 +76,11 @@ impl<'h> Line<'h> {
     /// # Errors
     ///
     /// The server wrote what is no frame of the protocol.
-    pub(super) fn new(wire: &'h WireConnection, conn: Conn) -> Result<Option<Self>, String> {
+    pub(super) fn new(
+        wire: &'h WireConnection,
+        conn: Conn,
+        is_ensemble: bool,
+    ) -> Result<Option<Self>, String> {
         let Some(session) = wire.session() else {
             return match wire.replies.written.get(1) {
                 Some(_) => Err(format!(
@@ -84,15 +90,18 @@ impl<'h> Line<'h> {
                 None => Ok(None),
             };
         };
-        let replies = wire.replies.written.iter().skip(1);
-        let outputs = replies.map(|frame| {
+        let replies = wire.replies.written.iter().enumerate().skip(1);
+        // Pings overtake what waits for a commit.
+        let replies = replies.filter(|(_, frame)| !(is_ensemble && frame.has_xid(Xid::PING)));
+        let outputs = replies.map(|(index, frame)| {
             let name = format!("connection {} of {session}", wire.id.0);
-            Output::new(frame).ok_or_else(|| format!("{name}: no reply: {:?}", frame.payload))
+            Output::new(index, frame)
+                .ok_or_else(|| format!("{name}: no reply: {:?}", frame.payload))
         });
         Ok(Some(Self {
             conn,
             session,
-            requests: requests(wire),
+            requests: requests(wire, is_ensemble),
             outputs: outputs.collect::<Result<_, _>>()?,
             request: 0,
             output: 0,
@@ -158,9 +167,12 @@ impl<'h> Line<'h> {
 }
 
 /// What a server that has closed a connection does not read any more.
-fn requests(wire: &WireConnection) -> Vec<Request> {
+fn requests(wire: &WireConnection, is_ensemble: bool) -> Vec<Request> {
     let frames = wire.requests.arrived.iter().skip(1);
-    frames.map_while(Request::new).collect()
+    let requests = frames.map_while(Request::new);
+    requests
+        .filter(|request| !(is_ensemble && request.op() == Some(OpCode::Ping)))
+        .collect()
 }
 
 impl Request {
@@ -223,7 +235,7 @@ impl Request {
 }
 
 impl Output {
-    fn new(frame: &Frame) -> Option<Self> {
+    fn new(index: usize, frame: &Frame) -> Option<Self> {
         let mut reader = Reader::new(&frame.payload);
         let header = ReplyHeader::decode(&mut reader).ok()?;
         let body = reader.rest();
@@ -234,6 +246,7 @@ impl Output {
         };
         Some(Self {
             at: frame.at,
+            frame: index,
             header,
             body,
             event,

@@ -17,6 +17,11 @@
 //! that says the call had no effect has no transaction, and calls are answered in
 //! their order. A watcher hears only what arrived, in that order.
 //!
+//! *Of an ensemble* a read may be answered by a server that is behind, so that it need not
+//! show what was acknowledged elsewhere before it was asked; what it shows was the state at its
+//! zxid all the same. Zxids have no gaps within an epoch, and a session may be known longer to a
+//! server that was cut off.
+//!
 //! *What is left open.* What a connection that broke should still have carried is not
 //! demanded. The replies of a connection whose server died on it end where they end.
 
@@ -59,8 +64,10 @@ pub struct Replayed {
 #[derive(Clone, Debug)]
 pub struct Replay {
     settings: Settings,
-    host: String,
+    hosts: Vec<String>,
     port: u16,
+    /// Whether one server may be behind another.
+    is_ensemble: bool,
 }
 
 impl Replay {
@@ -68,16 +75,28 @@ impl Replay {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
-            host: "server".to_owned(),
+            hosts: vec!["server".to_owned()],
             port: 2181,
+            is_ensemble: false,
         }
     }
 
     /// Of the server at another place.
     #[must_use]
     pub fn server(mut self, host: &str, port: u16) -> Self {
-        host.clone_into(&mut self.host);
+        self.hosts = vec![host.to_owned()];
         self.port = port;
+        self
+    }
+
+    /// Of the servers of an ensemble. The log is what they committed together; each answer is
+    /// compared with the state that its server was in, which may be an older one, but never
+    /// one that was not.
+    #[must_use]
+    pub fn ensemble(mut self, hosts: Vec<String>, port: u16) -> Self {
+        self.hosts = hosts;
+        self.port = port;
+        self.is_ensemble = true;
         self
     }
 
@@ -88,18 +107,20 @@ impl Replay {
     /// The first thing that does not follow, in a sentence.
     pub fn check(&self, history: &History) -> Result<Replayed, String> {
         let lines = self.lines(history)?;
-        let mut play = Play::new(&self.settings, &history.transactions, lines)?;
+        let (settings, log) = (&self.settings, &history.transactions);
+        let mut play = Play::new(settings, log, lines, self.is_ensemble)?;
         play.run()?;
         let (lines, mut replayed) = play.finish();
         let ours: Vec<&WireConnection> = self.connections(history).collect();
-        sessions::check(&ours, &history.transactions)?;
+        sessions::check(&ours, &history.transactions, self.is_ensemble)?;
         calls::check(history, &lines, &mut replayed)?;
         heard::check(history, &lines)?;
         Ok(replayed)
     }
 
     fn connections<'h>(&self, history: &'h History) -> impl Iterator<Item = &'h WireConnection> {
-        let is_ours = |wire: &&WireConnection| wire.to == self.host && wire.port == self.port;
+        let is_ours =
+            |wire: &&WireConnection| self.hosts.contains(&wire.to) && wire.port == self.port;
         history
             .connections
             .iter()
@@ -110,7 +131,7 @@ impl Replay {
     fn lines<'h>(&self, history: &'h History) -> Result<Vec<Line<'h>>, String> {
         let mut lines = Vec::new();
         for wire in self.connections(history) {
-            if let Some(line) = Line::new(wire, Conn(lines.len() as u64))? {
+            if let Some(line) = Line::new(wire, Conn(lines.len() as u64), self.is_ensemble)? {
                 lines.push(line);
             }
         }

@@ -29,6 +29,8 @@ pub(super) struct Play<'h> {
     /// How many transactions have been carried out.
     pub(super) step: usize,
     pub(super) done: Replayed,
+    /// Whether one server may be behind another.
+    pub(super) is_ensemble: bool,
 }
 
 /// What was compared, for a sentence.
@@ -41,6 +43,7 @@ impl<'h> Play<'h> {
         settings: &Settings,
         log: &'h [Transaction],
         lines: Vec<Line<'h>>,
+        is_ensemble: bool,
     ) -> Result<Self, String> {
         let mut play = Self {
             model: Model::new(settings.clone()),
@@ -52,6 +55,7 @@ impl<'h> Play<'h> {
             asked: BTreeMap::new(),
             step: 0,
             done: Replayed::default(),
+            is_ensemble,
         };
         for line in 0..play.lines.len() {
             play.enlist(line);
@@ -75,7 +79,7 @@ impl<'h> Play<'h> {
     pub(super) fn run(&mut self) -> Result<(), String> {
         for transaction in self.log {
             let expected = Zxid(self.model.last_zxid().0 + 1);
-            if transaction.zxid != expected {
+            if transaction.zxid != expected && !self.begins_epoch(transaction.zxid) {
                 let zxid = transaction.zxid;
                 return Err(format!(
                     "the log goes on with zxid {zxid} instead of {expected}"
@@ -86,6 +90,12 @@ impl<'h> Play<'h> {
             self.done.transactions += 1;
         }
         self.beyond_the_log()
+    }
+
+    /// Whether it is the first of a later epoch than the last: of 0 begins the epoch itself.
+    fn begins_epoch(&self, zxid: Zxid) -> bool {
+        let last = self.model.last_zxid();
+        self.is_ensemble && zxid.epoch() > last.epoch() && zxid.counter() == 1
     }
 
     pub(super) fn finish(self) -> (Vec<Line<'h>>, Replayed) {
@@ -233,6 +243,12 @@ impl<'h> Play<'h> {
         }
         if let Some(path) = &transaction.path {
             return self.reap(transaction, path);
+        }
+        if self.is_ensemble && of_the_session(transaction.err) {
+            if let Some((line, request)) = place {
+                self.lines[line].requests[request].is_done = true;
+            }
+            return Ok(self.model.refuse(transaction.err, zxid));
         }
         if !self.model.is_open(session) {
             return Err(format!(
@@ -408,6 +424,12 @@ impl<'h> Play<'h> {
         let actual = format!("{op:?}, {err}");
         Err(differs(&what, zxid, &expected.to_string(), &actual))
     }
+}
+
+/// Whether it is the session that a leader refuses: one that has ended, or asks elsewhere by
+/// now. A lone server has no such transactions.
+const fn of_the_session(err: ErrorCode) -> bool {
+    matches!(err, ErrorCode::SessionExpired | ErrorCode::SessionMoved)
 }
 
 /// When each session began.

@@ -25,7 +25,11 @@ struct Handshake<'h> {
 }
 
 /// Checks every handshake.
-pub(super) fn check(wires: &[&WireConnection], log: &[Transaction]) -> Result<(), String> {
+pub(super) fn check(
+    wires: &[&WireConnection],
+    log: &[Transaction],
+    is_ensemble: bool,
+) -> Result<(), String> {
     let mut lives = lives(log);
     let mut handshakes: Vec<_> = wires
         .iter()
@@ -33,12 +37,14 @@ pub(super) fn check(wires: &[&WireConnection], log: &[Transaction]) -> Result<()
         .collect();
     handshakes.sort_by_key(|handshake| handshake.answered);
     for handshake in &handshakes {
-        handshake.check(&mut lives, log).map_err(|what| {
-            format!(
-                "connection {} from {}: {what}",
-                handshake.wire.id.0, handshake.wire.from
-            )
-        })?;
+        handshake
+            .check(&mut lives, log, is_ensemble)
+            .map_err(|what| {
+                format!(
+                    "connection {} from {}: {what}",
+                    handshake.wire.id.0, handshake.wire.from
+                )
+            })?;
     }
     Ok(())
 }
@@ -80,6 +86,7 @@ impl<'h> Handshake<'h> {
         &self,
         lives: &mut BTreeMap<SessionId, Life>,
         log: &[Transaction],
+        is_ensemble: bool,
     ) -> Result<(), String> {
         let made = log.partition_point(|made| made.at <= self.answered);
         let last = made
@@ -92,13 +99,17 @@ impl<'h> Handshake<'h> {
             ));
         }
         if self.response.timeout_ms > 0 {
-            self.check_given(lives)
+            self.check_given(lives, is_ensemble)
         } else {
             self.check_refused(lives)
         }
     }
 
-    fn check_given(&self, lives: &mut BTreeMap<SessionId, Life>) -> Result<(), String> {
+    fn check_given(
+        &self,
+        lives: &mut BTreeMap<SessionId, Life>,
+        is_ensemble: bool,
+    ) -> Result<(), String> {
         let (wanted, session) = (self.request.session_id, self.response.session_id);
         let Some(life) = lives.get_mut(&session) else {
             return Err(format!(
@@ -119,6 +130,8 @@ impl<'h> Handshake<'h> {
         }
         if let Some(closed) = life.closed
             && closed < self.arrived
+            // A leader that was cut off has not heard of the end.
+            && !is_ensemble
         {
             return Err(format!(
                 "asked at {:?} for session {session}, which had ended at {closed:?}, and got it",

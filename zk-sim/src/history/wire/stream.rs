@@ -1,6 +1,7 @@
 //! One direction of a connection: bytes become frames.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use zk_proto::Xid;
 
 use super::super::At;
 
@@ -19,6 +20,13 @@ pub struct Frame {
     pub end: u64,
     /// What is behind its length word.
     pub payload: Bytes,
+}
+
+impl Frame {
+    /// Whether it begins with this number; a handshake begins with a version, which is 0.
+    pub(crate) fn has_xid(&self, xid: Xid) -> bool {
+        self.payload.starts_with(&xid.0.to_be_bytes())
+    }
 }
 
 /// How an end stopped writing.

@@ -8,7 +8,7 @@ mod wire;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::history::{At, FaultSeen, History, Transaction};
+use crate::history::{At, FaultSeen, History, PeerSeen, Transaction};
 
 /// What a line of a timeline is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,8 +19,10 @@ pub enum Kind {
     Connection,
     /// Something is said over a connection.
     Wire,
-    /// The server logs a transaction.
+    /// A server logs a transaction.
     Log,
+    /// What a server of an ensemble does.
+    Peer,
     /// The state of a client's session.
     State,
     /// A client calls, is told, or takes an event from a watcher.
@@ -82,6 +84,7 @@ impl Timeline {
         lines.extend(history.faults.iter().map(fault));
         lines.extend(history.server_restarts.iter().map(|at| restart(*at)));
         lines.extend(history.transactions.iter().map(transaction));
+        lines.extend(history.peers.iter().map(peer));
         wire::lines(&history.connections, &mut lines);
         calls::lines(history, &mut lines);
         // Stable, so that what happens at the same time stays in the order in which
@@ -103,6 +106,15 @@ fn fault(fault: &FaultSeen) -> Line {
         kind: Kind::Fault,
         hosts: Vec::new(),
         text: format!("== {} {verb}", fault.what),
+    }
+}
+
+fn peer(seen: &PeerSeen) -> Line {
+    Line {
+        at: seen.at,
+        kind: Kind::Peer,
+        hosts: vec![seen.peer.to_string()],
+        text: format!("{} is {seen}", seen.peer),
     }
 }
 

@@ -120,7 +120,7 @@ impl<'h> Armed<'h> {
             call,
             reach: Reach::of(request).filter(|_| request.op() == Some(call.op))?,
             line: at,
-            frame: request.reply? + 1,
+            frame: line.outputs[request.reply?].frame,
         })
     }
 

@@ -1,0 +1,103 @@
+//! Where servers of an ensemble are killed: at each step of an election's end, of
+//! synchronisation and of broadcast.
+
+/// A place in the code, and what it is called to have died there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CrashPoint {
+    /// The place, as the code calls it.
+    pub place: &'static str,
+    /// What is reported when a host was killed there.
+    pub crash: &'static str,
+}
+
+/// All of them, in the order in which an epoch comes to them: leaders, then learners.
+pub const CRASH_POINTS: &[CrashPoint] = &[
+    CrashPoint {
+        place: "zab: leader chose an epoch",
+        crash: "crash: leader chose an epoch",
+    },
+    CrashPoint {
+        place: "zab: leader accepted its epoch",
+        crash: "crash: leader accepted its epoch",
+    },
+    CrashPoint {
+        place: "zab: leader heard an ack of its epoch",
+        crash: "crash: leader heard an ack of its epoch",
+    },
+    CrashPoint {
+        place: "zab: leader enters its epoch",
+        crash: "crash: leader enters its epoch",
+    },
+    CrashPoint {
+        place: "zab: leader entered its epoch",
+        crash: "crash: leader entered its epoch",
+    },
+    CrashPoint {
+        place: "zab: leader sent a DIFF",
+        crash: "crash: leader sent a DIFF",
+    },
+    CrashPoint {
+        place: "zab: leader sent a TRUNC",
+        crash: "crash: leader sent a TRUNC",
+    },
+    CrashPoint {
+        place: "zab: leader sent a SNAP",
+        crash: "crash: leader sent a SNAP",
+    },
+    CrashPoint {
+        place: "zab: leader heard an ack of NEWLEADER",
+        crash: "crash: leader heard an ack of NEWLEADER",
+    },
+    CrashPoint {
+        place: "zab: leader established",
+        crash: "crash: leader established",
+    },
+    CrashPoint {
+        place: "zab: leader proposed",
+        crash: "crash: leader proposed",
+    },
+    CrashPoint {
+        place: "zab: leader committed",
+        crash: "crash: leader committed",
+    },
+    CrashPoint {
+        place: "zab: learner accepts an epoch",
+        crash: "crash: learner accepts an epoch",
+    },
+    CrashPoint {
+        place: "zab: learner accepted an epoch",
+        crash: "crash: learner accepted an epoch",
+    },
+    CrashPoint {
+        place: "zab: learner replaces its history",
+        crash: "crash: learner replaces its history",
+    },
+    CrashPoint {
+        place: "zab: learner synchronises",
+        crash: "crash: learner synchronises",
+    },
+    CrashPoint {
+        place: "zab: learner logs the history",
+        crash: "crash: learner logs the history",
+    },
+    CrashPoint {
+        place: "zab: learner has the history",
+        crash: "crash: learner has the history",
+    },
+    CrashPoint {
+        place: "zab: learner entered the epoch",
+        crash: "crash: learner entered the epoch",
+    },
+    CrashPoint {
+        place: "zab: learner serves",
+        crash: "crash: learner serves",
+    },
+    CrashPoint {
+        place: "zab: follower acknowledged",
+        crash: "crash: follower acknowledged",
+    },
+    CrashPoint {
+        place: "server: snapshot written",
+        crash: "crash: snapshot written",
+    },
+];
