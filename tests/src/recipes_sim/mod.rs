@@ -6,6 +6,7 @@ mod invariants;
 mod ledger;
 mod life;
 mod roll;
+pub mod rolling;
 mod suite;
 mod workload;
 
