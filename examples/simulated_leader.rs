@@ -112,7 +112,7 @@ async fn pause(stage: &Stage, up_to_ms: u64) {
 fn servers_and_services(seed: u64, hosts: &[String], chaos: Duration) -> Vec<Fault> {
     let mut rng = EnvRng::from_seed(seed);
     let (servers, services) = hosts.split_at(3);
-    let mut one_of = |names: &[String], rng: &mut EnvRng| -> String {
+    let one_of = |names: &[String], rng: &mut EnvRng| -> String {
         names[rng.below(names.len() as u64) as usize].clone()
     };
     let mut strike = |n: u32| {

@@ -9,6 +9,7 @@ use super::{ZooKeeperServer, id_origin};
 use crate::quorum::{ForwardedRequest, Membership};
 use crate::session::{Expiring, SessionIds, Sessions, Strangers};
 use crate::storage::Recovered;
+use crate::tree::DataTree;
 use crate::txn::{Txn, TxnBody};
 
 /// Who decides what becomes of requests and when sessions end.
@@ -120,7 +121,13 @@ impl ZooKeeperServer {
         self.prep.set_membership(membership);
     }
 
-    /// What the configuration's znode says.
+    /// The configuration that history says is the newest, proposed or in force.
+    pub(crate) fn config_of_history(&self) -> Option<String> {
+        let data = self.tree.node(DataTree::CONFIG)?.data.as_deref()?;
+        Some(String::from_utf8_lossy(data).into_owned())
+    }
+
+    /// What the configuration's znode says from now on.
     pub(crate) fn set_config(&mut self, text: &str, version: i64, wall_ms: i64) {
         self.tree.set_config(text, version, wall_ms);
     }

@@ -58,6 +58,31 @@ impl Peer {
         }
     }
 
+    /// A configuration in this peer's history that is newer than all it knows of was proposed
+    /// at least. Without it a peer that has got the history of a leader, and not been told
+    /// yet that it is the ensemble's, would be counted by the old members alone.
+    pub(super) fn see_history(&mut self) {
+        if !self.config.settings.reconfig_enabled {
+            return;
+        }
+        let text = self.shell.act("looking for a configuration", |zks, _, _| {
+            zks.config_of_history()
+        });
+        // A fresh tree says nothing, and a peer's own list may have no version yet.
+        let Some(Ok(config)) = text.flatten().map(|text| QuorumVerifier::parse(&text)) else {
+            return;
+        };
+        let newest = self
+            .membership
+            .last_seen
+            .as_ref()
+            .map_or(0, QuorumVerifier::version);
+        if config.version() > newest.max(self.membership.committed.version()) {
+            self.membership.last_seen = Some(config);
+            self.is_membership_untold = true;
+        }
+    }
+
     /// This is the ensemble from now on.
     pub(super) fn adopt(&mut self, config: QuorumVerifier) {
         if let Some(own) = config.member(self.config.id) {

@@ -167,6 +167,7 @@ impl Peer {
             shell: Arc::clone(&self.shell),
             stage: "taking part in the ensemble",
         };
+        self.see_history();
         self.show_config();
         let mut designated = None;
         loop {
@@ -261,7 +262,9 @@ impl Peer {
                 | DiskDone::Truncated(None) => {}
             }
         }
-        self.catch_up() && self.note_last_zxid()
+        let is_caught_up = self.catch_up() && self.note_last_zxid();
+        self.see_history();
+        is_caught_up
     }
 
     fn catch_up(&mut self) -> bool {
@@ -362,6 +365,7 @@ impl Peer {
         self.shell.act("replacing the tree", |zks, now, _| {
             zks.replace(recovered, now);
         });
+        self.see_history();
         self.show_config();
     }
 

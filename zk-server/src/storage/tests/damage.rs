@@ -32,7 +32,7 @@ async fn written(host: &Host, last: i64) -> (DataDir, PathBuf, Bytes, Vec<u64>) 
     (1..=last).for_each(|zxid| append(&mut log, zxid));
     log.flush().await.expect("a disk that works");
     let path = dir.log_dir().join("log.1");
-    let mut file = log_file::LogFile::open(&dir.disk, &path)
+    let mut file = LogFile::open(&dir.disk, &path)
         .await
         .expect("readable")
         .expect("it has records");
@@ -117,7 +117,7 @@ fn a_flipped_bit_in_a_record_with_zeros_is_no_torn_end() {
         }
         log.flush().await.expect("a disk that works");
         let path = dir.log_dir().join("log.1");
-        let mut file = log_file::LogFile::open(&dir.disk, &path)
+        let mut file = LogFile::open(&dir.disk, &path)
             .await
             .expect("readable")
             .expect("it has records");
