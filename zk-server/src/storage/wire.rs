@@ -100,7 +100,8 @@ impl WireSnapshotReader {
         Self {
             loader: BodyLoader::new(hashing),
             zxid,
-            limit,
+            // The path that ends it has to fit.
+            limit: limit.max(END_PATH.len()),
             next: Expected::SessionCount,
         }
     }
