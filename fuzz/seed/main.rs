@@ -1,4 +1,5 @@
-//! Writes the seeds of the corpus from the captured frames in `zk-proto/testdata`.
+//! Writes the seeds of the corpus, most of them from the captured frames in
+//! `zk-proto/testdata`.
 //! Inputs that a fuzzer found, or that broke something, are left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,6 +8,7 @@ use std::{fs, io};
 
 #[path = "../../zk-proto/tests/fixtures/fixture_file.rs"]
 mod fixture_file;
+mod storage;
 
 use fixture_file::{Direction, Fixture};
 
@@ -29,7 +31,11 @@ fn main() -> io::Result<()> {
     write(&root.join("fuzz/corpus/frames"), frames(&fixtures))?;
     write(&root.join("fuzz/corpus/records"), records(&fixtures))?;
     write(&root.join("fuzz/corpus/server"), server(&fixtures))?;
-    write(&root.join("fuzz/corpus/client"), client())
+    write(&root.join("fuzz/corpus/client"), client())?;
+    write(&root.join("fuzz/corpus/log"), storage::log())?;
+    write(&root.join("fuzz/corpus/snapshot"), storage::snapshot())?;
+    write(&root.join("fuzz/corpus/wire"), storage::wire())?;
+    write(&root.join("fuzz/corpus/packets"), storage::packets())
 }
 
 /// Replaces a target's seeds.

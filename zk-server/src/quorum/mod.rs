@@ -1,7 +1,7 @@
 //! What servers of an ensemble say to one another.
 
 mod election;
-mod packet;
+pub(crate) mod packet;
 pub(crate) mod peer;
 mod quorum_server;
 mod reconfig;

@@ -12,6 +12,7 @@ mod compression;
 mod data_dir;
 mod epochs;
 mod error;
+pub(crate) mod fuzzing;
 mod install;
 mod log_file;
 mod names;
@@ -43,6 +44,7 @@ pub(crate) use read_log::{newest_snapshot_bytes, read_log};
 pub(crate) use recovery::{Recovered, Recovery, recover};
 #[cfg(feature = "admin")]
 pub(crate) use size::dir_size;
+pub(crate) use snapshot_body::SessionTimeouts;
 pub(crate) use snapshot_file::write_snapshot;
 pub(crate) use snapshot_walk::{SnapshotBeginning, SnapshotSource, Still};
 pub(crate) use truncate::truncate_log;

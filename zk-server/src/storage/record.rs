@@ -7,7 +7,7 @@
 use bytes::{BufMut, BytesMut};
 
 /// `ZKLG`, version 2, database 0.
-pub(super) const FILE_HEADER: [u8; 16] = *b"ZKLG\0\0\0\x02\0\0\0\0\0\0\0\0";
+pub(crate) const FILE_HEADER: [u8; 16] = *b"ZKLG\0\0\0\x02\0\0\0\0\0\0\0\0";
 pub(super) const MAGIC: &[u8; 4] = b"ZKLG";
 
 /// Checksum and length.
@@ -21,7 +21,7 @@ pub(super) const MIN_PAYLOAD_LEN: usize = 32;
 pub(super) const MAX_PAYLOAD_LEN: usize = 256 << 20;
 
 /// Appends a record with this payload.
-pub(super) fn encode_record(payload: &[u8], out: &mut BytesMut) {
+pub(crate) fn encode_record(payload: &[u8], out: &mut BytesMut) {
     out.reserve(RECORD_HEADER_LEN + payload.len() + 1);
     out.put_i64(adler2::adler32_slice(payload).into());
     // Bounded by the frame it came in.

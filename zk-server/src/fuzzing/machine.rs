@@ -1,5 +1,4 @@
-//! The pure machine by itself, for fuzz targets and their corpus. Not part of the
-//! public interface: no promise of stability.
+//! The pure machine that serves clients.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
