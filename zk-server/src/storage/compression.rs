@@ -12,6 +12,9 @@ const XERIAL_MAGIC: &[u8; 8] = b"\x82SNAPPY\0";
 const XERIAL_HEADER_LEN: usize = 8 + 4 + 4;
 /// The most that one of its blocks holds.
 const MAX_BLOCK_LEN: usize = 512 << 20;
+/// No byte of a block becomes more: three are a copy of 64. A block that announces more is
+/// not worth its memory.
+const MOST_PER_BYTE: usize = 64;
 
 /// The bytes as they were before.
 pub(super) fn decompress(bytes: Bytes, compression: Compression) -> io::Result<Bytes> {
@@ -43,7 +46,7 @@ fn unsnap(bytes: &[u8]) -> io::Result<Bytes> {
         let len = u32::from_be_bytes(*len) as usize;
         let block = behind.get(..len).ok_or_else(cut)?;
         let plain_len = snap::raw::decompress_len(block)?;
-        if plain_len > MAX_BLOCK_LEN {
+        if plain_len > MAX_BLOCK_LEN.min(block.len().saturating_mul(MOST_PER_BYTE)) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "a block is too long",
@@ -87,6 +90,10 @@ mod tests {
             let cut = Bytes::copy_from_slice(&snappy[..cut]);
             decompress(cut, Compression::Snappy).expect_err("it is cut");
         }
+        // A block of which nothing is there but its length, 256 MiB.
+        let bomb = [&snappy[..16], &[0, 0, 0, 5, 0x80, 0x80, 0x80, 0x80, 1]].concat();
+        let error = decompress(bomb.into(), Compression::Snappy).expect_err("too long");
+        assert_eq!(error.to_string(), "a block is too long");
         let read = decompress(snappy.into(), Compression::Snappy).expect("our own");
         assert_eq!(read, plain);
     }
