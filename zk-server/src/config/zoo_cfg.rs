@@ -206,7 +206,7 @@ impl Draft {
             }
             "sessionRequireClientSASLAuth" => {}
 
-            _ if is_about_ensemble => {}
+            _ if is_about_ensemble => self.note_ensemble(k, v),
             _ => return self.apply_storage(key, value),
         }
         Ok(self)
@@ -255,6 +255,21 @@ impl Draft {
             }
         };
         Ok(self)
+    }
+
+    /// Settings of a member that are read and not acted on.
+    fn note_ensemble(&mut self, key: &str, value: &str) {
+        let reason = match key {
+            "observerMasterPort" if value != "0" => "observers are served by the leader alone",
+            "syncEnabled" | "observer.syncEnabled" if value.eq_ignore_ascii_case("false") => {
+                "observers keep a log and snapshots as well"
+            }
+            _ => return,
+        };
+        self.ensemble_notes.push(ConfigNote::NoEffect {
+            key: key.to_owned(),
+            reason,
+        });
     }
 
     /// Keys about the admin server, and those that do nothing here.
