@@ -38,6 +38,10 @@
 //! - A watch on a null path is accepted and is none.
 //! - What Apache does in the order of a hash table happens in order: children, the
 //!   ephemerals of a session, identities.
+//! - In read-only mode every session is local. Without `localSessionsEnabled` Apache
+//!   answers the handshake there with bytes that are no answer to it.
+//! - A local session that may not be upgraded hears so of a multi with an ephemeral as of
+//!   a create; Apache says that one of the operations found the session expired.
 //! - Bounds where Apache has none: the identities of a connection, the entries that
 //!   `auth` expands to, the bytes that a multiRead answers.
 
