@@ -32,7 +32,8 @@ pub struct PeerStatus {
     pub id: i64,
     /// Its role, or that it has none.
     pub state: PeerState,
-    /// Whether it serves clients in this role.
+    /// Whether its role is established: it serves clients, unless it leads under
+    /// `leaderServes=no`.
     pub is_serving: bool,
     /// Whom it follows, or itself; none in an election.
     pub leader: Option<i64>,

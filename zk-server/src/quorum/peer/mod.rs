@@ -380,10 +380,14 @@ impl Peer {
         }
     }
 
-    /// Clients are served from here on.
+    /// The role is established: clients are served from here on, unless by a leader that
+    /// leaves them to the others.
     fn established(&mut self, epoch: i64) {
         tracing::info!(id = %self.config.id, epoch, "serving");
-        self.shell.begin_serving();
+        let leads = self.status.borrow().state == PeerState::Leading;
+        if !leads || self.config.settings.leader_serves {
+            self.shell.begin_serving();
+        }
         self.shell.with_view(|view| {
             view.zab_state = ZabState::Broadcast;
             view.current_epoch = epoch;
