@@ -147,9 +147,9 @@ impl Processes {
     ///
     /// # Errors
     ///
-    /// It does not run.
+    /// It does not run, or does not stop.
     pub async fn pause(&self, peer: usize) -> io::Result<()> {
-        self.peers[peer].signal("STOP").await
+        self.peers[peer].pause().await
     }
 
     /// Has a peer that was paused go on.
@@ -158,7 +158,7 @@ impl Processes {
     ///
     /// It does not run.
     pub async fn resume(&self, peer: usize) -> io::Result<()> {
-        self.peers[peer].signal("CONT").await
+        self.peers[peer].resume().await
     }
 
     /// What a peer is while it serves.

@@ -4,15 +4,20 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use tokio::process::{Child, Command};
 
 use super::Kind;
 use super::configuration::Ports;
 use super::programs::Programs;
+use crate::wait::holds_within;
 
 /// How much of a log is shown of a process that ended by itself.
 const TAIL_LINES: usize = 30;
+
+/// How long a process may take to stop in its tracks.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A peer: a directory with its configuration, its data and its log, and the process while
 /// there is one. It is killed when this is dropped.
@@ -92,8 +97,25 @@ impl Process {
         Ok(())
     }
 
+    /// Stops it by SIGSTOP. When this returns, no thread of it goes on.
+    pub(super) async fn pause(&self) -> io::Result<()> {
+        self.signal("STOP").await?;
+        let pid = self.child.as_ref().and_then(Child::id);
+        let tasks = PathBuf::from(format!("/proc/{}/task", pid.unwrap_or_default()));
+        let is_stopped = async || are_stopped(&tasks).unwrap_or(true);
+        if holds_within(STOP_PATIENCE, is_stopped).await {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("peer {} does not stop", self.id)))
+    }
+
+    /// Has it go on.
+    pub(super) async fn resume(&self) -> io::Result<()> {
+        self.signal("CONT").await
+    }
+
     /// Sends a signal by its name.
-    pub(super) async fn signal(&self, signal: &str) -> io::Result<()> {
+    async fn signal(&self, signal: &str) -> io::Result<()> {
         let pid = self.child.as_ref().and_then(Child::id);
         let pid = pid.ok_or_else(|| io::Error::other(format!("peer {} does not run", self.id)))?;
         let mut kill = Command::new("kill");
@@ -113,4 +135,18 @@ impl Process {
     pub(super) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.as_mut()?.try_wait().ok().flatten()
     }
+}
+
+/// Whether Linux says so of each of these threads. The signal is for all of them, but one
+/// that runs, or waits for the disk, takes it a moment later. Elsewhere this cannot be asked.
+fn are_stopped(tasks: &Path) -> io::Result<bool> {
+    for task in fs::read_dir(tasks)? {
+        let stat = fs::read_to_string(task?.path().join("stat"))?;
+        // Behind the name in parentheses, which may hold anything.
+        let state = stat.rsplit(") ").next();
+        if !state.is_some_and(|state| state.starts_with('T')) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
