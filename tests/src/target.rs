@@ -13,7 +13,7 @@ use zk_server::Server;
 
 use crate::raw_session::{RawSession, end_session};
 use crate::versions::{Feature, Version};
-use crate::wait::within;
+use crate::wait::{eventually, within};
 
 /// Names the ensemble to test, as a connect string without chroot. Of several
 /// servers each test has another for its own, and its clients go to all of them by
@@ -88,15 +88,11 @@ impl Target {
 
     async fn prepare(server: Option<Server>, hosts: Vec<String>) -> Self {
         let root = unique_root();
-        let mut session = RawSession::open(&hosts[0]).await.expect("a session");
-        let created = session.create(&root).await;
-        assert_eq!(created.expect("an answer"), ErrorCode::Ok, "{root}");
-        session.close().await.expect("the session's end");
-        for host in &hosts[1..] {
-            let mut session = RawSession::open(host).await.expect("a session");
-            session.sync(&root).await.expect("an answer");
-            session.close().await.expect("the session's end");
-        }
+        // A server of an ensemble may be away for a moment.
+        eventually("the test's subtree", async || {
+            create_root(&hosts, &root).await.is_ok()
+        })
+        .await;
         Self {
             server,
             hosts,
@@ -167,6 +163,24 @@ impl Target {
     }
 }
 
+/// On the first host, and seen by all.
+async fn create_root(hosts: &[String], root: &str) -> io::Result<()> {
+    let mut session = RawSession::open(&hosts[0]).await?;
+    let created = session.create(root).await?;
+    // Or by an attempt before this one, whose answer was lost.
+    assert!(
+        matches!(created, ErrorCode::Ok | ErrorCode::NodeExists),
+        "{root}: {created:?}"
+    );
+    session.close().await?;
+    for host in &hosts[1..] {
+        let mut session = RawSession::open(host).await?;
+        session.sync(root).await?;
+        session.close().await?;
+    }
+    Ok(())
+}
+
 /// A session, waited for.
 ///
 /// # Panics
@@ -202,13 +216,33 @@ fn clean_up(host: &str, root: &str) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
-        let mut session = RawSession::open(host).await?;
-        session.authenticate("digest", b"super:admin").await?;
-        session.sync(root).await?;
-        session.delete_all(root).await?;
-        session.close().await
-    })
+    let mut outcome = Ok(());
+    // As long as servers are away, once more.
+    let cleaned = eventually("the end of the test's subtree", async || {
+        outcome = delete_root(host, root).await;
+        !outcome.as_ref().is_err_and(is_loss)
+    });
+    runtime.block_on(cleaned);
+    outcome
+}
+
+async fn delete_root(host: &str, root: &str) -> io::Result<()> {
+    let mut session = RawSession::open(host).await?;
+    session.authenticate("digest", b"super:admin").await?;
+    session.sync(root).await?;
+    session.delete_all(root).await?;
+    session.close().await
+}
+
+/// Whether the connection was lost, or there was none.
+fn is_loss(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof
+    )
 }
 
 /// A name that no other test uses, of this run or another, on this machine or

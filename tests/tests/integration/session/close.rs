@@ -18,6 +18,8 @@ async fn close_removes_ephemerals_at_once() {
         .await
         .unwrap();
     within("the close", client.close()).await.unwrap();
+    // On another server of an ensemble, perhaps.
+    observer.sync("/").await.unwrap();
     assert_eq!(observer.exists("/mine", None).await.unwrap(), None);
 }
 
