@@ -99,6 +99,7 @@ impl Stage {
                 self.cut_off(cut_off, SyncOp::Trunc).await?;
                 self.cut_off(cut_off, SyncOp::Snap).await?;
             }
+            self.verify_seen(&self.ensemble.traces()?.synchronisations)?;
         }
         Ok(())
     }
@@ -120,6 +121,19 @@ impl Stage {
             println!("{leader} synchronised {learner} by {op:?}: {times} times");
         }
         println!("{verdict}");
+        Ok(())
+    }
+
+    /// Every way of being brought in step was seen, from leaders of each kind.
+    fn verify_seen(&self, all: &[Synchronisation]) -> Result<(), Failure> {
+        for kind in self.leaders(None) {
+            for op in [SyncOp::Diff, SyncOp::Trunc, SyncOp::Snap] {
+                let mut such = all.iter().filter(|seen| seen.op == op);
+                if !such.any(|seen| *self.ensemble.kind(seen.leader - 1) == kind) {
+                    return Err(format!("no leader of kind {kind} has sent a {op:?}").into());
+                }
+            }
+        }
         Ok(())
     }
 
