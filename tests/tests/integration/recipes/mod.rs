@@ -43,7 +43,8 @@ async fn contenders(observer: &Client) -> Vec<String> {
             names
         }
         Err(error) => {
-            assert_eq!(error.code(), Some(zk_client::ErrorCode::NoNode));
+            let code = error.code();
+            assert_eq!(code, Some(zk_client::ErrorCode::NoNode), "{error:?}");
             Vec::new()
         }
     }
