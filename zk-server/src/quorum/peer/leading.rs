@@ -243,11 +243,35 @@ impl<'p> Leading<'p> {
     }
 
     /// Does what the leader asks for, in order.
+    ///
+    /// A learner hears of a commit once it is applied here. It tells its clients, and what
+    /// they have been told, a client of ours must find after a `sync`.
     fn carry_out(&mut self) {
-        while let Some(output) = self.leader.poll_output() {
-            self.carry_out_one(output);
+        loop {
+            let mut packets = Vec::new();
+            while let Some(output) = self.leader.poll_output() {
+                match output {
+                    LeaderOutput::Send { to, packet } => packets.push((to, packet)),
+                    LeaderOutput::SendSnapshot { .. } | LeaderOutput::Close { .. } => {
+                        self.send_all(&mut packets);
+                        self.carry_out_one(output);
+                    }
+                    output => self.carry_out_one(output),
+                }
+            }
+            self.commit();
+            if packets.is_empty() {
+                return;
+            }
+            self.send_all(&mut packets);
         }
+    }
+
+    fn send_all(&mut self, packets: &mut Vec<(LearnerId, QuorumPacket)>) {
         self.commit();
+        for (to, packet) in packets.drain(..) {
+            self.send(to, packet);
+        }
     }
 
     fn carry_out_one(&mut self, output: LeaderOutput) {
