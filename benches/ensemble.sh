@@ -40,7 +40,7 @@ apache_options() {
         -Xmx1000m -Dzookeeper.jmx.log4j.disable=true -Duser.timezone=UTC
         -Dorg.slf4j.simpleLogger.logFile=System.out
         -Dorg.slf4j.simpleLogger.showDateTime=true
-        "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd\'T\'HH:mm:ss.SSS\'Z\'"
+        "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"
     )
     printf '"%s" ' "${options[@]}"
 }
