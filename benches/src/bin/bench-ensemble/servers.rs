@@ -19,6 +19,8 @@ use crate::args::System;
 /// For a server to serve: a virtual machine takes seconds on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// Lines of the log of a server that does not serve.
+const TAIL: usize = 40;
 
 /// The same for everybody. What matters: the log is synced, and the timeouts of an
 /// ensemble are those of Apache's sample configuration.
@@ -142,7 +144,8 @@ impl Servers {
                 };
                 if has_ended || begin.elapsed() > PATIENCE {
                     let log = fs::read_to_string(member.log())?;
-                    let tail = &log[log.floor_char_boundary(log.len().saturating_sub(4000))..];
+                    let lines: Vec<_> = log.lines().collect();
+                    let tail = lines[lines.len().saturating_sub(TAIL)..].join("\n");
                     let name = &self.system.name;
                     return Err(format!("{tail}\n{name} does not serve; its log is above").into());
                 }
