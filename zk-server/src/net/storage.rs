@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use zk_env::{Env, EnvRng, sleep_until};
-use zk_proto::{SessionId, Zxid};
+use zk_proto::Zxid;
 
 use super::fail_stop::Vital;
 use super::listen::Spawner;
@@ -376,17 +376,8 @@ async fn purge_often(
 }
 
 impl Recovered {
-    /// A snapshot, and nothing in the log.
-    pub(crate) fn of_snapshot(tree: DataTree, sessions: Vec<(SessionId, i32)>) -> Self {
-        Self {
-            last_zxid: tree.last_processed(),
-            sessions: sessions.into_iter().collect(),
-            ..Self::nothing(tree)
-        }
-    }
-
     /// Of a directory that begins with nothing.
-    fn nothing(tree: DataTree) -> Self {
+    pub(crate) fn nothing(tree: DataTree) -> Self {
         Self {
             tree,
             sessions: Default::default(),

@@ -1,6 +1,6 @@
 //! Fast leader election as a function of messages and time.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use zk_env::Mono;
@@ -14,6 +14,10 @@ use crate::quorum::{LearnerType, QuorumVerifier, ServerId};
 /// How long a quorum's proposal stands before it is decided on, so that a better
 /// vote that is under way can still arrive. Fixed in Apache.
 const FINALIZE_WAIT: Duration = Duration::from_millis(200);
+
+/// After votes have been repeated three times, without a sign of life, connections are made
+/// anew: then the next repetition comes after this many of the first interval.
+const SILENT_INTERVALS: u32 = 8;
 
 /// What does not change while a peer runs.
 #[derive(Clone, Debug)]
@@ -76,6 +80,10 @@ pub(crate) enum Output {
     },
     /// Dial a peer whose connection was lost or refused once more.
     Redial(ServerId),
+    /// Nothing is heard from a peer: give up the connection there is and make another. One
+    /// whose other end is gone without a sign looks like one that is silent, for as long as
+    /// TCP goes on sending (in Apache a quarter of an hour).
+    Reconnect(ServerId),
     /// The election is over; nothing of it follows.
     Decided(Decision),
     /// A peer had a newer configuration and the election goes on with that one.
@@ -120,6 +128,8 @@ pub(crate) struct FastLeaderElection {
     round: i64,
     election: Option<Election>,
     links: Links,
+    /// Whom this election has heard from since connections were made anew.
+    heard: BTreeSet<ServerId>,
     /// Bounded by what one input causes, since outputs are drained after each.
     outputs: VecDeque<Output>,
 }
@@ -135,6 +145,7 @@ impl FastLeaderElection {
             round: 0,
             election: None,
             links: Links::default(),
+            heard: BTreeSet::new(),
             outputs: VecDeque::new(),
         }
     }
@@ -150,6 +161,7 @@ impl FastLeaderElection {
             },
             -1,
         );
+        self.heard.clear();
         self.start_election(initial, now);
     }
 
@@ -240,6 +252,9 @@ impl FastLeaderElection {
             return;
         }
         self.links.is_up(from);
+        if self.election.is_some() {
+            self.heard.insert(from);
+        }
         if let Some(text) = &notification.config {
             match QuorumVerifier::parse(text) {
                 Ok(theirs) => self.handle_config(from, theirs, now),
@@ -483,7 +498,21 @@ impl FastLeaderElection {
             let doubled = election.resend_interval.saturating_mul(2);
             election.resend_interval = doubled.min(self.options.max_notification_interval);
             election.resend_at = now + election.resend_interval;
+            let patience = self.options.min_notification_interval * SILENT_INTERVALS;
+            if doubled >= patience {
+                self.reconnect_silent();
+            }
             self.send_proposal();
+        }
+    }
+
+    /// Makes new connections with voters that have not been heard from since the last time.
+    fn reconnect_silent(&mut self) {
+        let heard = std::mem::take(&mut self.heard);
+        let id = self.options.id;
+        let voters = self.view.voters();
+        for silent in voters.difference(&heard).filter(|voter| **voter != id) {
+            self.outputs.push_back(Output::Reconnect(*silent));
         }
     }
 

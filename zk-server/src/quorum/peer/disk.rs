@@ -280,8 +280,13 @@ impl DiskTask {
     ) -> Result<Recovered, StorageError> {
         tree.set_last_processed(zxid);
         let dir = self.storage.dir();
-        install_snapshot(dir, zxid, &mut Still(&tree, sessions.clone())).await?;
-        Ok(Recovered::of_snapshot(tree, sessions))
+        install_snapshot(dir, zxid, &mut Still(&tree, sessions)).await?;
+        drop(tree);
+        // As after any start: ephemerals whose session is not in the snapshot are gone.
+        match recover(dir, self.hashing).await? {
+            Recovery::Data(recovered) => Ok(*recovered),
+            Recovery::Empty => Ok(Recovered::nothing(DataTree::new(self.hashing))),
+        }
     }
 
     fn tell(&self, done: DiskDone) {

@@ -192,6 +192,16 @@ impl CnxManager {
         });
     }
 
+    /// Gives up the connection there is with a peer, if any, and dials.
+    pub(in crate::quorum::election) fn reconnect(&mut self, to: ServerId) {
+        let link = self.peers.get(&to).and_then(|peer| peer.link);
+        if let Some(conn) = link {
+            tracing::info!(peer = %to, "nothing is heard from it, connecting anew");
+            self.close(conn);
+        }
+        self.connect(to);
+    }
+
     /// A dial has succeeded.
     pub(in crate::quorum::election) fn handle_dialed(&mut self, conn: ConnId) {
         let Some(Stage::Dialing(peer)) = self.stage(conn) else {

@@ -221,6 +221,7 @@ impl Core {
                 self.cnx.send(to, &notification.encode());
             }
             machine::Output::Redial(peer) => self.cnx.connect(peer),
+            machine::Output::Reconnect(peer) => self.cnx.reconnect(peer),
             machine::Output::Decided(decision) => {
                 tracing::info!(vote = %decision.vote, "election decided");
                 if let Some(reply) = self.reply.take()

@@ -194,6 +194,8 @@ impl Cluster {
                         .push((self.now, Happened::Output { at: id, output }));
                     self.dial(id, to);
                 }
+                // Connections of the cluster do not die without a sign.
+                Output::Reconnect(_) => {}
                 Output::Decided(decision) => {
                     peer.decision = Some(decision);
                     self.log

@@ -4,3 +4,4 @@ mod cluster;
 mod proposed;
 mod random;
 mod script;
+mod silent;

@@ -286,6 +286,7 @@ impl Script {
 fn describe(output: &Output) -> String {
     match output {
         Output::Send { .. } => String::new(),
+        Output::Reconnect(_) => String::new(),
         Output::Redial(peer) => format!("dials {peer} again"),
         Output::Decided(decision) => format!("decides: {}", decision.vote),
         Output::ConfigAdopted(config) => format!("adopts version {:x}", config.version()),
