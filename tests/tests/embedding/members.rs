@@ -1,6 +1,8 @@
 //! Who counts: observers, groups, weights, and peers that come later.
 
-use zk_server::{Ensemble, PeerState};
+use zk_client::Reconfig;
+use zk_server::{Ensemble, PeerState, ServerConfig};
+use zk_tests::wait::within;
 
 use crate::stage::{client, client_of, create, ensemble, start, synced, until_converged, write};
 
@@ -86,4 +88,36 @@ async fn a_peer_that_comes_later_follows_without_a_vote() {
 async fn a_peer_that_is_not_there_cannot_be_cut_off() {
     let ensemble = ensemble(3).await;
     ensemble.partition(&[1], &[7]);
+}
+
+/// Three become five: then three of five are enough, most of them new ones, and two are not.
+#[tokio::test]
+async fn peers_that_join_by_reconfig_have_a_vote() {
+    let config = ServerConfig::embedded().reconfig(true).skip_acl(true);
+    let builder = Ensemble::builder().config(config.build().unwrap());
+    let mut ensemble = start(builder).await;
+    let client = client(&ensemble).await;
+    create(&client, "/data", b"").await;
+    let mut joining = Vec::new();
+    for _ in 0..2 {
+        let id = ensemble.add_peer().await.unwrap();
+        joining.push(ensemble.server_line(id));
+    }
+    let grow = Reconfig::Incremental {
+        joining,
+        leaving: Vec::new(),
+    };
+    within("a reconfig", client.reconfig(&grow, None))
+        .await
+        .unwrap();
+    client.update_hosts(&ensemble.connect_string()).unwrap();
+    ensemble.kill(1);
+    ensemble.kill(2);
+    ensemble.wait_for_leader_among(&[3, 4, 5]).await.unwrap();
+    write(&client, "/data", b"three of five").await;
+    ensemble.kill(3);
+    let nobody = ensemble.wait_until("two of five serve", |peers| {
+        peers.len() == 2 && peers.iter().all(|peer| !peer.is_serving)
+    });
+    nobody.await.unwrap();
 }
