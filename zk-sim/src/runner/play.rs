@@ -178,7 +178,10 @@ impl Set {
             .rage(sim, keeper, crew, &mut self.witnesses.struck)
             .await;
         if timeout(SETTLING, self.keeper.settled()).await.is_err() {
-            let what = format!("neither stopped nor started within {SETTLING:?}");
+            let mut what = format!("neither stopped nor started within {SETTLING:?}");
+            if let Servers::Ensemble(peers) = &self.script.servers {
+                what.push_str(&format!(": {}", peers.differ().unwrap_or_default()));
+            }
             self.script.fail("server", what);
             return None;
         }

@@ -140,7 +140,7 @@ impl Peer {
         };
         let hashing = stored.hashing;
         let disk = Disk::start(&shell, stored.storage, hashing, &spawner, &stopped);
-        Ok(Self {
+        let peer = Self {
             shell,
             config,
             timing,
@@ -158,7 +158,9 @@ impl Peer {
             status,
             spawner,
             stopped,
-        })
+        };
+        peer.tell(PeerState::Looking, None);
+        Ok(peer)
     }
 
     /// Takes part until stopped.

@@ -37,7 +37,11 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-use crate::history::{History, WireConnection};
+use std::collections::BTreeMap;
+
+use zk_proto::Zxid;
+
+use crate::history::{At, History, Transaction, WireConnection};
 use crate::model::{Conn, Settings};
 
 use line::Line;
@@ -107,7 +111,13 @@ impl Replay {
     /// The first thing that does not follow, in a sentence.
     pub fn check(&self, history: &History) -> Result<Replayed, String> {
         let lines = self.lines(history)?;
-        let (settings, log) = (&self.settings, &history.transactions);
+        let dated = self
+            .is_ensemble
+            .then(|| dated(&history.transactions, &lines));
+        let (settings, log) = (
+            &self.settings,
+            dated.as_ref().unwrap_or(&history.transactions),
+        );
         let mut play = Play::new(settings, log, lines, self.is_ensemble)?;
         play.run()?;
         let (lines, mut replayed) = play.finish();
@@ -137,4 +147,25 @@ impl Replay {
         }
         Ok(lines)
     }
+}
+
+/// The log of an ensemble with the earliest times that are known: what a leader has found in its
+/// log was committed before anybody was seen to apply anything behind it, at the latest when a
+/// client was told of it.
+fn dated(log: &[Transaction], lines: &[Line<'_>]) -> Vec<Transaction> {
+    let mut told: BTreeMap<Zxid, At> = BTreeMap::new();
+    for output in lines.iter().flat_map(|line| &line.outputs) {
+        let at = told.entry(output.header.zxid).or_insert(output.at);
+        *at = output.at.min(*at);
+    }
+    let mut dated = log.to_vec();
+    let mut earliest = At::MAX;
+    for made in dated.iter_mut().rev() {
+        for (_, at) in told.split_off(&made.zxid) {
+            earliest = earliest.min(at);
+        }
+        earliest = earliest.min(made.at);
+        made.at = earliest;
+    }
+    dated
 }

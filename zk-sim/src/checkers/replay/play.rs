@@ -429,7 +429,10 @@ impl<'h> Play<'h> {
 /// Whether it is the session that a leader refuses: one that has ended, or asks elsewhere by
 /// now. A lone server has no such transactions.
 const fn of_the_session(err: ErrorCode) -> bool {
-    matches!(err, ErrorCode::SessionExpired | ErrorCode::SessionMoved)
+    matches!(
+        err,
+        ErrorCode::SessionExpired | ErrorCode::SessionMoved | ErrorCode::UnknownSession
+    )
 }
 
 /// When each session began.
