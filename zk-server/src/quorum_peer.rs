@@ -18,7 +18,7 @@ use crate::error::{ConfigError, ServerError};
 use crate::net::{Bound, Run, Shell, Spawner, bind, storage};
 use crate::observe::{Transaction, TransactionObserver};
 use crate::quorum::peer::{Peer, Stored};
-use crate::quorum::{ElectionPort, ElectionPortOptions, HostPort};
+use crate::quorum::{ElectionPort, ElectionPortOptions, HostPort, QuorumVerifier};
 use crate::server::{Counters, counters, loopback_for};
 use crate::tree::SeededState;
 
@@ -311,6 +311,23 @@ impl Running {
 }
 
 impl Blueprint {
+    /// The ensemble by the list that was in force here last, if that is newer than the one
+    /// that was given.
+    fn ensemble_by(&self, members: Option<(i64, String)>) -> Result<EnsembleConfig, ConfigError> {
+        let mut ensemble = self.ensemble.clone();
+        let newer = members.filter(|(version, _)| {
+            ensemble.settings.reconfig_enabled && *version > ensemble.verifier.version()
+        });
+        if let Some((version, text)) = newer {
+            let verifier = QuorumVerifier::parse(&text)?.with_version(version);
+            if let Some(own) = verifier.member(ensemble.id) {
+                ensemble.learner_type = own.learner_type;
+            }
+            ensemble.verifier = verifier;
+        }
+        Ok(ensemble)
+    }
+
     /// Reads what is stored, opens the election port, and begins to look for a leader.
     async fn start(
         &self,
@@ -322,6 +339,7 @@ impl Blueprint {
         let seed = env.rng("zk-server").next_u64();
         let (storage, mut recovered) =
             storage::open(&self.config, &self.data_dir, env, seed).await?;
+        let ensemble = self.ensemble_by(storage.dir().members().await?)?;
         let stored = Stored {
             storage,
             last_zxid: recovered.last_zxid,
@@ -332,7 +350,7 @@ impl Blueprint {
             self.config.clone(),
             Arc::clone(env),
             self.on_transaction.clone(),
-            (seed, Arc::new(self.ensemble.clone())),
+            (seed, Arc::new(ensemble.clone())),
             recovered,
         ));
         let stopped = shell.broken.child_token();
@@ -340,11 +358,11 @@ impl Blueprint {
             shell: Arc::clone(&shell),
             tasks: TaskTracker::new(),
         };
-        let options = ElectionPortOptions::from_config(&self.ensemble);
+        let options = ElectionPortOptions::from_config(&ensemble);
         let election = ElectionPort::start(Arc::clone(env), options, &stopped).await?;
         let peer = Peer::new(
             Arc::clone(&shell),
-            self.ensemble.clone(),
+            ensemble,
             stored,
             election,
             status,

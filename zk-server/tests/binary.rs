@@ -111,11 +111,9 @@ impl Drop for Process {
 /// The address in the line that says that the server has started, or the member.
 fn listening(line: &str) -> Option<SocketAddr> {
     let member = || {
-        Some(
-            line.split_once("peer started ")?
-                .1
-                .split_once("client_addr=")?,
-        )
+        line.split_once("peer started ")?
+            .1
+            .split_once("client_addr=")
     };
     let started = line.split_once("server started addr=").or_else(member);
     started?.1.trim_end().parse().ok()

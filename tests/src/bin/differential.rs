@@ -83,7 +83,7 @@ impl FromStr for Which {
 /// Kept up as long as it is held.
 enum Serving {
     Apache(Apache),
-    Bundled(Bundled),
+    Bundled(Box<Bundled>),
     Model(Modelled),
     At(SocketAddr),
 }
@@ -92,7 +92,7 @@ impl Serving {
     fn start(which: Which, configuration: &Configuration) -> Result<Self, Box<dyn Error>> {
         Ok(match which {
             Which::Apache => Self::Apache(Apache::start(Path::new(SCRIPT), configuration)?),
-            Which::Bundled => Self::Bundled(Bundled::start(configuration)?),
+            Which::Bundled => Self::Bundled(Box::new(Bundled::start(configuration)?)),
             Which::Model => Self::Model(Modelled::start(configuration)?),
             Which::At(address) => Self::At(address),
         })

@@ -102,6 +102,13 @@ async fn three_grow_to_five_and_two_may_die_then() {
             .expect("restarted");
     }
     equal_trees(&ensemble, &[1, 2, 3, 4, 5]).await;
+    // Whoever starts anew knows that it is five: two of the first three are not needed.
+    within("all start anew", ensemble.restart_all())
+        .await
+        .expect("restarted");
+    ensemble.kill(1);
+    ensemble.kill(3);
+    write(&client, "/without-two-of-the-first").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -91,6 +91,11 @@ impl DataDir {
         Ok(())
     }
 
+    /// `dataDir` itself.
+    pub(super) fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
     /// Where snapshots and epochs are.
     pub(crate) fn snap_dir(&self) -> PathBuf {
         self.data_dir.join(VERSION_DIR)
@@ -136,7 +141,7 @@ impl DataDir {
         }
     }
 
-    async fn list(&self, dir: &Path) -> Result<Vec<std::ffi::OsString>, StorageError> {
+    pub(super) async fn list(&self, dir: &Path) -> Result<Vec<std::ffi::OsString>, StorageError> {
         let listed = self.disk.list(dir).await;
         listed.map_err(StorageError::disk("list", dir))
     }

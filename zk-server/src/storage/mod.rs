@@ -15,6 +15,7 @@ mod error;
 pub(crate) mod fuzzing;
 mod install;
 mod log_file;
+mod members;
 mod names;
 mod purge;
 mod read_log;

@@ -27,6 +27,8 @@ pub(super) enum DiskOp {
     Append(Proposal),
     /// Write an epoch file.
     PersistEpoch { file: EpochFile, epoch: i64 },
+    /// Remember who is in the ensemble.
+    SetMembers { version: i64, text: String },
     /// Read the log for a learner.
     ReadLog {
         learner: LearnerId,
@@ -166,6 +168,9 @@ impl DiskTask {
                     EpochFile::Current => dir.set_current_epoch(epoch).await?,
                 }
                 self.tell(DiskDone::EpochPersisted(file));
+            }
+            DiskOp::SetMembers { version, text } => {
+                self.storage.dir().set_members(version, &text).await?;
             }
             DiskOp::ReadLog {
                 learner,

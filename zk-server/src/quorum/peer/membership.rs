@@ -1,6 +1,7 @@
 //! What a peer knows of who is in the ensemble, as that changes.
 
 use super::Peer;
+use super::disk::DiskOp;
 use crate::quorum::election::{Decision, PeerState, Vote};
 use crate::quorum::zab::{LeaderShutdown, LearnerReconfig, LearnerShutdown};
 use crate::quorum::{LearnerType, QuorumVerifier, ServerId};
@@ -90,6 +91,12 @@ impl Peer {
         } else {
             // Removed: it follows on, without a vote, until somebody stops it.
             self.config.learner_type = LearnerType::Participant;
+        }
+        if self.config.settings.reconfig_enabled {
+            self.disk.ask(DiskOp::SetMembers {
+                version: config.version(),
+                text: config.to_text(),
+            });
         }
         self.config.verifier = config.clone();
         self.membership.committed = config;

@@ -196,7 +196,7 @@ impl Draw<'_> {
             _ => None,
         };
         let is_slow = self.rng.below(4) != 0;
-        for host in self.servers.to_vec() {
+        for host in self.servers.iter().cloned() {
             if is_slow {
                 let takes = self.ms(20, 400);
                 let host = host.clone();

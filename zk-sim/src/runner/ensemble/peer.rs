@@ -167,7 +167,7 @@ impl Peer {
         };
         let mut statuses = server.status_changes();
         loop {
-            let status = statuses.borrow_and_update().clone();
+            let status = *statuses.borrow_and_update();
             self.note(common, &status);
             tokio::select! {
                 biased;
