@@ -100,7 +100,24 @@ struct Peer {
     last_sent: Option<Bytes>,
     /// Where it says it is.
     told: Vec<HostPort>,
+    knock: Knock,
 }
+
+/// What came of a dial to a peer that has to dial back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Knock {
+    #[default]
+    None,
+    /// It should have dialled back by then.
+    Waiting { until: Mono },
+    /// It has not, and was dialled once more.
+    Repeated,
+}
+
+/// How long a peer that accepted a connection may take to dial back before it is dialled
+/// once more. A process that is being killed may still have had its port when its
+/// connections were gone already: its system accepts, and nobody ever dials back.
+const KNOCK_PATIENCE: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
 struct Conn {
@@ -203,7 +220,7 @@ impl CnxManager {
     }
 
     /// A dial has succeeded.
-    pub(in crate::quorum::election) fn handle_dialed(&mut self, conn: ConnId) {
+    pub(in crate::quorum::election) fn handle_dialed(&mut self, conn: ConnId, now: Mono) {
         let Some(Stage::Dialing(peer)) = self.stage(conn) else {
             return;
         };
@@ -222,12 +239,17 @@ impl CnxManager {
         let bytes = handshake::encode(*id, addrs, *is_multi_address);
         let is_ours = peer < *id;
         self.write(conn, bytes);
-        self.link_event(peer, LinkEvent::Up);
         if is_ours {
+            self.link_event(peer, LinkEvent::Up);
             self.link(peer, conn);
         } else {
-            // It will dial back.
+            // It will dial back, which is what shows that it is there.
             self.close(conn);
+            let state = self.peer(peer);
+            if state.knock == Knock::None {
+                let until = now + KNOCK_PATIENCE;
+                state.knock = Knock::Waiting { until };
+            }
         }
     }
 
@@ -242,6 +264,7 @@ impl CnxManager {
         };
         self.conns.remove(&conn);
         self.peer(peer).dialing = None;
+        self.peer(peer).knock = Knock::None;
         let event = match error {
             DialError::Refused => LinkEvent::Refused,
             DialError::Unreachable => LinkEvent::Unreachable,
@@ -352,6 +375,7 @@ impl CnxManager {
         }
         let state = self.peer(peer);
         state.link = Some(conn);
+        state.knock = Knock::None;
         if state.waiting.is_none() {
             state.waiting.clone_from(&state.last_sent);
         }
@@ -385,15 +409,25 @@ impl CnxManager {
             Stage::Nameless { until } => Some(until),
             Stage::Dialing(_) | Stage::Linked(_) => None,
         });
-        deadlines.min()
+        let knocks = self.peers.values().filter_map(|peer| match peer.knock {
+            Knock::Waiting { until } => Some(until),
+            Knock::None | Knock::Repeated => None,
+        });
+        deadlines.chain(knocks).min()
     }
 
-    /// Closes whoever did not say in time who it is.
+    /// Closes whoever did not say in time who it is, and dials again who did not dial back.
     pub(in crate::quorum::election) fn handle_timeout(&mut self, now: Mono) {
         let is_late = |conn: &Conn| matches!(conn.stage, Stage::Nameless { until } if until <= now);
         let late = self.conns.iter().filter(|(_, conn)| is_late(conn));
         for conn in late.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.close(conn);
+        }
+        let is_due = |peer: &Peer| matches!(peer.knock, Knock::Waiting { until } if until <= now);
+        let due = self.peers.iter().filter(|(_, peer)| is_due(peer));
+        for peer in due.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.peer(peer).knock = Knock::Repeated;
+            self.connect(peer);
         }
     }
 

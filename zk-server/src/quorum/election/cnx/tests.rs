@@ -89,7 +89,7 @@ fn a_smaller_peer_is_dialled_and_the_connection_kept() {
     let mut cnx = manager();
     cnx.send(ServerId(1), b"vote");
     let conn = dial(&mut cnx, 1);
-    cnx.handle_dialed(conn);
+    cnx.handle_dialed(conn, Mono::ZERO);
     let expected = [write(conn, hello(2)), link(1, LinkEvent::Up)];
     assert_eq!(
         outputs(&mut cnx),
@@ -106,13 +106,9 @@ fn a_larger_peer_is_only_knocked_at() {
     let mut cnx = manager();
     cnx.send(ServerId(3), b"vote");
     let knock = dial(&mut cnx, 3);
-    cnx.handle_dialed(knock);
-    let expected = [
-        write(knock, hello(2)),
-        link(3, LinkEvent::Up),
-        Output::Close(knock),
-    ];
-    assert_eq!(outputs(&mut cnx), expected);
+    cnx.handle_dialed(knock, Mono::ZERO);
+    let expected = [write(knock, hello(2)), Output::Close(knock)];
+    assert_eq!(outputs(&mut cnx), expected, "nobody has dialled back yet");
     assert!(!cnx.is_linked(ServerId(3)));
     let conn = accept(&mut cnx, 3);
     let expected = [write(conn, frame(b"vote")), link(3, LinkEvent::Up)];
@@ -121,6 +117,30 @@ fn a_larger_peer_is_only_knocked_at() {
         expected,
         "what waited goes by its connection"
     );
+    assert_eq!(cnx.poll_timeout(), None, "nothing is waited for any more");
+}
+
+/// The process was being killed, and its system still accepted.
+#[test]
+fn who_does_not_dial_back_is_knocked_at_once_more() {
+    let mut cnx = manager();
+    cnx.connect(ServerId(3));
+    let knock = dial(&mut cnx, 3);
+    cnx.handle_dialed(knock, Mono::ZERO);
+    outputs(&mut cnx);
+    let until = cnx.poll_timeout().expect("it is waited for");
+    cnx.handle_timeout(until - Duration::from_millis(1));
+    assert_eq!(outputs(&mut cnx), []);
+    cnx.handle_timeout(until);
+    let again = dial(&mut cnx, 3);
+    cnx.handle_dialed(again, until);
+    outputs(&mut cnx);
+    assert_eq!(cnx.poll_timeout(), None, "once is enough");
+
+    cnx.connect(ServerId(3));
+    let refused = dial(&mut cnx, 3);
+    cnx.handle_dial_failed(refused, DialError::Refused);
+    assert_eq!(outputs(&mut cnx), [link(3, LinkEvent::Refused)]);
 }
 
 #[test]
@@ -151,7 +171,7 @@ fn a_knock_ends_the_connection_there_was() {
     let mut cnx = manager();
     cnx.connect(ServerId(1));
     let old = dial(&mut cnx, 1);
-    cnx.handle_dialed(old);
+    cnx.handle_dialed(old, Mono::ZERO);
     outputs(&mut cnx);
     let knock = accept(&mut cnx, 1);
     let done = outputs(&mut cnx);
@@ -214,7 +234,7 @@ fn a_dial_that_the_other_side_overtook_is_dropped() {
     let slow = dial(&mut cnx, 3);
     accept(&mut cnx, 3);
     outputs(&mut cnx);
-    cnx.handle_dialed(slow);
+    cnx.handle_dialed(slow, Mono::ZERO);
     assert_eq!(outputs(&mut cnx), [Output::Close(slow)], "no handshake");
     assert!(cnx.is_linked(ServerId(3)));
 }
@@ -387,7 +407,7 @@ impl Pair {
             Output::Dial { conn, peer, .. } => {
                 let accepted = self.cnx(peer.0).handle_accepted(Mono::ZERO);
                 self.wires.push(((id, conn), (peer.0, accepted)));
-                self.cnx(id).handle_dialed(conn);
+                self.cnx(id).handle_dialed(conn, Mono::ZERO);
             }
             Output::Write { conn, bytes } => {
                 if let Some((other, theirs)) = self.other_end((id, conn)) {

@@ -168,7 +168,7 @@ impl Core {
                     Box::pin(task.carry(stream)),
                 );
             }
-            Input::Dialed(conn) => self.cnx.handle_dialed(conn),
+            Input::Dialed(conn) => self.cnx.handle_dialed(conn, self.now()),
             Input::DialFailed(conn, error) => {
                 self.conns.remove(&conn);
                 self.cnx.handle_dial_failed(conn, error);
