@@ -1,8 +1,10 @@
 //! A bundled ZooKeeper server, in-process or as the `zk-server` binary.
 //!
 //! It speaks the client protocol of Apache ZooKeeper 3.9.5: whatever a client can
-//! see of that server it should see of this one. For now it is standalone. It keeps
-//! everything in memory, and in files that Apache can read if it has a data directory.
+//! see of that server it should see of this one. It runs alone ([`Server`]) or as an
+//! ensemble: [`Ensemble`] is several members in this process, [`QuorumPeer`] one, beside
+//! others of either kind. It keeps everything in memory, and in files that Apache can read
+//! if it has a data directory.
 //!
 //! ```
 //! use zk_server::Server;
@@ -48,10 +50,13 @@ mod net;
 #[doc(hidden)]
 pub mod observe;
 mod pipeline;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the assembly of an ensemble will use it"
+#[cfg_attr(
+    not(test),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "tests see more of the machines than the server needs"
+    )
 )]
 mod quorum;
 mod quorum_peer;
@@ -59,10 +64,6 @@ mod server;
 mod session;
 
 mod stats;
-#[allow(
-    dead_code,
-    reason = "the assembly of an ensemble will use epochs, truncation and committed proposals"
-)]
 mod storage;
 mod tree;
 mod txn;

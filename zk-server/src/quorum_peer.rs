@@ -461,6 +461,9 @@ impl QuorumPeerBuilder {
             env: self.env.unwrap_or_else(|| TokioEnv::new()),
             on_transaction: self.on_transaction,
         };
+        if blueprint.ensemble.is_peer_type_overruled {
+            tracing::warn!("peerType says otherwise than the list of servers, which counts");
+        }
         let client_addr = resolve(&*blueprint.env, &blueprint.ensemble.client_addr).await?;
         let bound = bind(&*blueprint.env, client_addr).await?;
         let client_addr = bound.addr;

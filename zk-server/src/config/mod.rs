@@ -2,7 +2,6 @@
 
 mod admin;
 mod builder;
-#[allow(dead_code, reason = "the assembly of an ensemble will use it")]
 pub(crate) mod ensemble;
 mod key_table;
 mod load;
