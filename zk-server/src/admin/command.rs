@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::payload::{configuration, connections, ensemble, monitor, server, watches};
 use crate::four_letter::NOT_SERVING;
 use crate::net::{Serving, Shell};
-use crate::storage::dir_size;
+use crate::storage::DirSizes;
 
 /// What can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,13 +105,6 @@ impl Command {
     }
 }
 
-/// What is asked of the disk before anything else is looked at, in bytes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct DirSizes {
-    pub(super) data_dir: u64,
-    pub(super) log_dir: u64,
-}
-
 /// Answers the command of this name.
 pub(super) async fn run(name: &str, query: &str, shell: &Shell) -> Vec<u8> {
     let Some(command) = Command::find(name) else {
@@ -119,7 +112,7 @@ pub(super) async fn run(name: &str, query: &str, shell: &Shell) -> Vec<u8> {
     };
     let needs_sizes = [Command::Dirs, Command::ServerStats, Command::Stats].contains(&command);
     let sizes = if needs_sizes {
-        dir_sizes(shell).await
+        shell.dir_sizes().await
     } else {
         DirSizes::default()
     };
@@ -129,18 +122,6 @@ pub(super) async fn run(name: &str, query: &str, shell: &Shell) -> Vec<u8> {
         return failed(command.name(), NOT_SERVING);
     }
     answer(command, query, sizes, shell, &mut serving)
-}
-
-async fn dir_sizes(shell: &Shell) -> DirSizes {
-    let disk = shell.env.disk();
-    let mut sizes = DirSizes::default();
-    if let Some(dir) = &shell.config.data_dir {
-        sizes.data_dir = dir_size(&*disk, dir).await;
-    }
-    if let Some(dir) = &shell.config.data_log_dir {
-        sizes.log_dir = dir_size(&*disk, dir).await;
-    }
-    sizes
 }
 
 fn answer(

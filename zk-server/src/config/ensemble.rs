@@ -32,7 +32,7 @@ pub struct EnsembleConfig {
     /// Where this server serves clients.
     pub(crate) client_addr: HostPort,
     /// Where the members come from, if not from the file itself.
-    #[cfg_attr(not(test), allow(dead_code, reason = "read before this is made"))]
+    #[allow(dead_code, reason = "read before this is made")]
     pub(crate) dynamic_config_file: Option<PathBuf>,
     /// Everything else.
     pub(crate) settings: EnsembleSettings,

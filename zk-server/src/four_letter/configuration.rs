@@ -5,29 +5,30 @@ use std::path::Path;
 
 use crate::net::{Serving, Shell};
 use crate::quorum::{LearnerType, QuorumView};
-use crate::storage::VERSION_DIR;
+use crate::storage::{DirSizes, VERSION_DIR};
 
-pub(super) fn conf(serving: &Serving, shell: &Shell) -> String {
+pub(super) fn conf(serving: &Serving, sizes: DirSizes, shell: &Shell) -> String {
     let (config, view) = (&shell.config, serving.quorum.as_ref());
     let port = serving.client_port;
     let data_dir = shown_dir(config.data_dir.as_deref());
     let data_log_dir = shown_dir(config.data_log_dir.as_deref());
     let mut text = String::new();
-    // The sizes are those of what this server stores, which is nothing yet.
     let _ = write!(
         text,
         "clientPort={port}\n\
          secureClientPort=-1\n\
          dataDir={data_dir}\n\
-         dataDirSize=0\n\
+         dataDirSize={}\n\
          dataLogDir={data_log_dir}\n\
-         dataLogSize=0\n\
+         dataLogSize={}\n\
          tickTime={}\n\
          maxClientCnxns={}\n\
          minSessionTimeout={}\n\
          maxSessionTimeout={}\n\
          clientPortListenBacklog={}\n\
          serverId={}\n",
+        sizes.data_dir,
+        sizes.log_dir,
         config.tick_time.as_millis(),
         config.max_client_cnxns,
         config.min_session_timeout.as_millis(),
@@ -76,6 +77,7 @@ fn write_ensemble(text: &mut String, view: &QuorumView) {
     );
 }
 
-pub(super) fn dirs() -> String {
-    "datadir_size: 0\nlogdir_size: 0\n".to_owned()
+pub(super) fn dirs(sizes: DirSizes) -> String {
+    let DirSizes { data_dir, log_dir } = sizes;
+    format!("datadir_size: {data_dir}\nlogdir_size: {log_dir}\n")
 }

@@ -25,6 +25,7 @@ pub(crate) use {
 };
 
 use crate::net::{Serving, Shell};
+use crate::storage::DirSizes;
 use crate::zookeeper_server::ConnId;
 
 /// A word this server knows.
@@ -99,8 +100,15 @@ pub(crate) fn recognise(input: &[u8]) -> FirstBytes {
     FirstBytes::Word(word)
 }
 
+/// Whether the answer says how much is stored.
+pub(crate) fn shows_sizes(word: Word, shell: &Shell) -> bool {
+    let is_about_it = matches!(word, Word::Conf | Word::Dirs);
+    is_about_it && shell.config.four_letter_words.allows(word.name())
+}
+
 /// The text to write before the connection is closed; `asker` is that connection.
-pub(crate) fn answer(word: Word, asker: ConnId, shell: &Shell) -> String {
+/// `sizes` matter if the word [shows them](shows_sizes).
+pub(crate) fn answer(word: Word, asker: ConnId, sizes: DirSizes, shell: &Shell) -> String {
     let mut serving = shell.lock_for("answering a four-letter word");
     serving.stats.packets_received += 1;
     serving.stats.bytes_received += 4;
@@ -110,7 +118,7 @@ pub(crate) fn answer(word: Word, asker: ConnId, shell: &Shell) -> String {
     let name = word.name();
     let text = if shell.config.four_letter_words.allows(name) {
         tracing::debug!(word = name, "answering four-letter word");
-        run(word, asker, shell, &mut serving)
+        run(word, asker, sizes, shell, &mut serving)
     } else {
         format!("{name} is not executed because it is not in the whitelist.\n")
     };
@@ -121,7 +129,7 @@ pub(crate) fn answer(word: Word, asker: ConnId, shell: &Shell) -> String {
 /// What a member answers as long as it serves in no role.
 pub(crate) const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests";
 
-fn run(word: Word, asker: ConnId, shell: &Shell, serving: &mut Serving) -> String {
+fn run(word: Word, asker: ConnId, sizes: DirSizes, shell: &Shell, serving: &mut Serving) -> String {
     if !serving.serves() {
         match word {
             Word::Isro => return "null".to_owned(),
@@ -143,10 +151,10 @@ fn run(word: Word, asker: ConnId, shell: &Shell, serving: &mut Serving) -> Strin
         }
     }
     match word {
-        Word::Conf => configuration::conf(serving, shell),
+        Word::Conf => configuration::conf(serving, sizes, shell),
         Word::Cons => connections::cons(serving, asker, shell),
         Word::Crst => connections::crst(serving),
-        Word::Dirs => configuration::dirs(),
+        Word::Dirs => configuration::dirs(sizes),
         Word::Dump => dump::dump(serving, shell),
         Word::Envi => environment::envi(),
         Word::Gtmk => serving.trace_mask.to_string(),

@@ -10,7 +10,7 @@ use crate::config::{EnsembleConfig, ServerConfig};
 use crate::net::Shell;
 use crate::observe::TransactionObserver;
 use crate::quorum::{LearnerType, LearnerView, PeerState, QuorumView, ServerId, ZabState};
-use crate::storage::Recovered;
+use crate::storage::{DirSizes, Recovered};
 use crate::tree::{DataTree, SeededState};
 use crate::zookeeper_server::{ConnId, ZooKeeperServer};
 
@@ -51,7 +51,7 @@ impl Member {
     }
 
     fn word(&self, word: Word) -> String {
-        answer(word, ConnId(0), &self.shell)
+        answer(word, ConnId(0), DirSizes::default(), &self.shell)
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
-use zk_env::{BoxStream, Mono, Timer};
+use zk_env::{BoxFuture, BoxStream, Mono, Timer};
 use zk_proto::FrameDecoder;
 
 use super::inbound::InboundShare;
@@ -17,7 +17,8 @@ use super::outbox::{End, Outbox, Parcel};
 use super::read_buffer::ReadBuffer;
 use super::shell::{Shell, Turn};
 use super::write_queue::WriteQueue;
-use crate::four_letter::{self, FirstBytes};
+use crate::four_letter::{self, FirstBytes, Word};
+use crate::storage::DirSizes;
 use crate::zookeeper_server::ConnId;
 
 /// Steps in one poll, after which other tasks get their turn.
@@ -44,6 +45,8 @@ pub(super) struct CnxnTask {
     kept: Option<Bytes>,
     /// Nothing has been decoded: the first four bytes may be a word.
     is_fresh: bool,
+    /// What a word that needs it waits for.
+    sizes: Option<BoxFuture<DirSizes>>,
     writes: WriteQueue,
     phase: Phase,
     timer: Box<dyn Timer>,
@@ -98,6 +101,7 @@ impl CnxnTask {
             arrived: now,
             kept: None,
             is_fresh: true,
+            sizes: None,
             writes: WriteQueue::new(shell.probe.clone()),
             phase: Phase::Open,
             timer: shell.env.timer(),
@@ -221,13 +225,26 @@ impl CnxnTask {
                 Step::Again
             }
             FirstBytes::Word(word) => {
+                let Poll::Ready(sizes) = self.poll_sizes(word, cx) else {
+                    return Step::Wait;
+                };
                 self.shell.probe.reached("server: four-letter word");
-                let bytes = four_letter::answer(word, self.id, &self.shell).into();
+                let bytes = four_letter::answer(word, self.id, sizes, &self.shell).into();
                 let due = Mono::ZERO;
                 self.writes.push(Parcel { due, bytes });
                 self.retire(End::Reply)
             }
         }
+    }
+
+    /// How much is stored, if the word's answer says so.
+    fn poll_sizes(&mut self, word: Word, cx: &mut Context<'_>) -> Poll<DirSizes> {
+        if !four_letter::shows_sizes(word, &self.shell) {
+            return Poll::Ready(DirSizes::default());
+        }
+        let shell = &self.shell;
+        let sizes = self.sizes.get_or_insert_with(|| shell.dir_sizes());
+        sizes.as_mut().poll(cx)
     }
 
     fn handle(&mut self, frame: Bytes) -> Step {

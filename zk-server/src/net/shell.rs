@@ -12,7 +12,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use zk_env::{Env, Mono, Probe};
+use zk_env::{BoxFuture, Env, Mono, Probe};
 use zk_proto::{SessionId, Zxid};
 
 use super::cnxns::{Cnxn, Cnxns, Refusal};
@@ -24,7 +24,7 @@ use crate::error::ServerError;
 use crate::observe::TransactionObserver;
 use crate::quorum::QuorumView;
 use crate::stats::{CnxnStats, ServerStats};
-use crate::storage::Recovered;
+use crate::storage::{DirSizes, Recovered};
 use crate::txn::Txn;
 use crate::zookeeper_server::{ConnId, Output, ZooKeeperServer};
 
@@ -180,6 +180,13 @@ impl Shell {
             .recovered(recovered, now);
         serving.quorum = Some(QuorumView::new(ensemble));
         shell
+    }
+
+    /// How much is stored.
+    pub(crate) fn dir_sizes(&self) -> BoxFuture<DirSizes> {
+        let (data_dir, log_dir) = (&self.config.data_dir, &self.config.data_log_dir);
+        let sizes = DirSizes::of(self.env.disk(), data_dir.clone(), log_dir.clone());
+        Box::pin(sizes)
     }
 
     /// Wall-clock time in milliseconds, as znodes carry it.

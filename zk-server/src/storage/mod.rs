@@ -21,7 +21,6 @@ mod purge;
 mod read_log;
 mod record;
 mod recovery;
-#[cfg(feature = "admin")]
 mod size;
 mod snapshot_body;
 mod snapshot_file;
@@ -43,8 +42,7 @@ pub(crate) use names::VERSION_DIR;
 pub(crate) use purge::purge;
 pub(crate) use read_log::{newest_snapshot_bytes, read_log};
 pub(crate) use recovery::{Recovered, Recovery, recover};
-#[cfg(feature = "admin")]
-pub(crate) use size::dir_size;
+pub(crate) use size::DirSizes;
 pub(crate) use snapshot_body::SessionTimeouts;
 pub(crate) use snapshot_file::write_snapshot;
 pub(crate) use snapshot_walk::{SnapshotBeginning, SnapshotSource, Still};

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::admin::command::DirSizes;
 use crate::four_letter::{environment as entries, shown_dir};
 use crate::net::{Serving, Shell};
+use crate::storage::DirSizes;
 
 #[derive(Serialize)]
 pub(in crate::admin) struct Configuration {

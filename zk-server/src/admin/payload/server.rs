@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::connections::{Brief, Connections, brief};
 use super::monitor::mean;
-use crate::admin::command::DirSizes;
 use crate::four_letter::{VERSION, leading, mode};
 use crate::net::{Serving, Shell};
+use crate::storage::DirSizes;
 
 #[derive(Serialize)]
 pub(in crate::admin) struct ServerStats {

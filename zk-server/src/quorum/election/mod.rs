@@ -16,6 +16,6 @@ mod vote;
 pub(crate) use driver::{ElectionPort, ElectionPortOptions, Notice};
 pub(crate) use links::LinkEvent;
 pub(crate) use machine::{Decision, ElectionOptions, FastLeaderElection, InitialVote, Output};
-pub(crate) use notification::{Notification, NotificationError};
+pub(crate) use notification::Notification;
 pub use vote::PeerState;
 pub(crate) use vote::{Candidate, Vote};

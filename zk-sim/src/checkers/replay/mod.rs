@@ -122,7 +122,7 @@ impl Replay {
         play.run()?;
         let (lines, mut replayed) = play.finish();
         let ours: Vec<&WireConnection> = self.connections(history).collect();
-        sessions::check(&ours, &history.transactions, self.is_ensemble)?;
+        sessions::check(&ours, log, self.is_ensemble)?;
         calls::check(history, &lines, &mut replayed)?;
         heard::check(history, &lines)?;
         Ok(replayed)

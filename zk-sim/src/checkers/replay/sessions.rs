@@ -92,7 +92,12 @@ impl<'h> Handshake<'h> {
         let last = made
             .checked_sub(1)
             .map_or(Zxid::ZERO, |last| log[last].zxid);
-        let seen = self.request.last_zxid_seen;
+        let mut seen = self.request.last_zxid_seen;
+        if is_ensemble {
+            // The beginning of an epoch changes nothing.
+            let before = log.partition_point(|made| made.zxid <= seen);
+            seen = before.checked_sub(1).map_or(Zxid::ZERO, |at| log[at].zxid);
+        }
         if seen > last {
             return Err(format!(
                 "answered to a client that has seen zxid {seen} when there was only {last}"
@@ -100,6 +105,10 @@ impl<'h> Handshake<'h> {
         }
         if self.response.timeout_ms > 0 {
             self.check_given(lives, is_ensemble)
+        } else if is_ensemble {
+            // A leader that has begun to end a session refuses it, and may come to an end
+            // itself before that is committed: as Apache's do.
+            Ok(())
         } else {
             self.check_refused(lives)
         }

@@ -16,6 +16,7 @@ use super::records::Records;
 use super::shape::{CLIENT_PORT, Ensemble, OBSERVER, id_of};
 use crate::Sim;
 use crate::history::{PeerSeen, PeerState, TreeSeen};
+use crate::observe::Observation;
 use crate::runner::server::{Log, Wanted};
 
 /// Where servers keep what they have, on their hosts.
@@ -79,12 +80,31 @@ impl Peer {
     pub(super) async fn start(&self, common: &Common) -> Result<(), ServerError> {
         let started = self.try_start(common).await;
         let trouble = started.as_ref().err().map(ToString::to_string);
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        self.note_trouble(common, trouble);
         let server = started?;
         let status = server.status();
         *self.slot() = Some(server);
         self.note(common, &status);
         Ok(())
+    }
+
+    /// What keeps the server from starting now, if anything does.
+    fn note_trouble(&self, common: &Common, trouble: Option<String>) {
+        let mut known = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known == trouble {
+            return;
+        }
+        let tell = |trouble: &String, begins| {
+            let what = &format!("{} does not start: {trouble}", self.host);
+            common.sim.tell(&Observation::Fault { what, begins });
+        };
+        if let Some(before) = &*known {
+            tell(before, false);
+        }
+        if let Some(now) = &trouble {
+            tell(now, true);
+        }
+        *known = trouble;
     }
 
     async fn try_start(&self, common: &Common) -> Result<Arc<QuorumPeer>, ServerError> {

@@ -115,8 +115,12 @@ impl Records {
     pub(in crate::runner) fn committed(&self) -> Vec<Transaction> {
         let state = self.lock();
         let mut committed = state.applied.clone();
+        let ends = state.history_ends();
         for made in state.logs.iter().flatten() {
-            if !state.applied.contains_key(&made.zxid) && state.is_in_all_logs(made.zxid) {
+            // What the next leader had, all had from then on.
+            let next = ends.range(made.zxid.epoch() + 1..).next();
+            let is_history = next.is_some_and(|(_, end)| made.zxid <= *end);
+            if is_history && !state.applied.contains_key(&made.zxid) {
                 let at = state.latest_time_of(made.zxid).min(made.at);
                 let made = made.clone();
                 committed.insert(made.zxid, Transaction { at, ..made });
@@ -133,20 +137,19 @@ impl Records {
 }
 
 impl State {
-    /// Whether every log has it that goes on from the transaction before it to the one
-    /// behind it. Another may have come by a snapshot from before to behind, with something
-    /// left in its log that was never committed.
-    fn is_in_all_logs(&self, zxid: Zxid) -> bool {
-        let before = self.applied.range(..zxid).next_back().map(|(z, _)| *z);
-        let behind = self.applied.range(zxid..).next().map(|(z, _)| *z);
-        let covers = |log: &&Vec<Transaction>| {
-            let has = |wanted: Option<Zxid>| {
-                wanted.is_none_or(|wanted| log.iter().any(|made| made.zxid == wanted))
-            };
-            has(before) && has(behind)
-        };
-        let mut covering = self.logs.iter().filter(covers).peekable();
-        covering.peek().is_some() && covering.all(|log| log.iter().any(|made| made.zxid == zxid))
+    /// With what each established leader's history ended when it was elected, by epoch.
+    fn history_ends(&self) -> BTreeMap<i64, Zxid> {
+        let mut ends = BTreeMap::new();
+        let mut ended: BTreeMap<&str, Zxid> = BTreeMap::new();
+        for seen in &self.peers {
+            if seen.is_established_leader() {
+                let end = ended.get(&*seen.peer).copied().unwrap_or_default();
+                ends.entry(seen.epoch).or_insert(end);
+            } else {
+                ended.insert(&seen.peer, seen.last_zxid);
+            }
+        }
+        ends
     }
 
     /// It was made no later than what is behind it.

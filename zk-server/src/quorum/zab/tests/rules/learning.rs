@@ -1,6 +1,5 @@
 //! The learner, and a leader that says what the script says.
 
-use bytes::Bytes;
 use zk_proto::{OpCode, SessionId, Zxid};
 
 use super::{EMPTY, T, after, bare, request, zxid};
