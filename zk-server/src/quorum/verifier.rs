@@ -111,11 +111,6 @@ impl VerifierDraft {
         (voters, self.members.len() - voters)
     }
 
-    /// Whether no line has been taken.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.members.is_empty() && !self.has_hierarchy
-    }
-
     /// Checks what one line alone cannot tell.
     ///
     /// # Errors

@@ -348,7 +348,11 @@ impl Peer {
         // Roles end only once the disk has done this.
         match file {
             EpochFile::Accepted => self.history.accepted_epoch = epoch,
-            EpochFile::Current => self.history.current_epoch = epoch,
+            EpochFile::Current => {
+                self.history.current_epoch = epoch;
+                self.shell
+                    .with_view(|view| view.zab_state = ZabState::Synchronization);
+            }
         }
         self.disk.ask(DiskOp::PersistEpoch { file, epoch });
     }
@@ -431,8 +435,8 @@ impl Peer {
             Some(Notice::ConfigConflict { from, theirs }) => {
                 tracing::error!(%from, theirs = theirs.to_text(), "a voter's list of servers and ours could elect a leader each");
             }
-            Some(Notice::VoterIsLooking { from, .. }) => {
-                tracing::debug!(%from, "a voter is looking for a leader");
+            Some(Notice::VoterIsLooking { from, vote }) => {
+                tracing::debug!(%from, %vote, "a voter is looking for a leader");
             }
             Some(Notice::ConfigAdopted(config)) => {
                 tracing::info!(

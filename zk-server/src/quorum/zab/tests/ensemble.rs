@@ -27,6 +27,7 @@ use crate::txn::{SetDataTxn, Txn, TxnBody, TxnHeader, encode_txn};
 #[derive(Debug)]
 pub(super) struct Violation {
     pub(super) invariant: &'static str,
+    #[allow(dead_code, reason = "what is shown when a test fails")]
     pub(super) what: String,
 }
 
