@@ -110,9 +110,6 @@ pub(crate) struct ZooKeeperServer {
     tick_time: Duration,
     role: Role,
     local_sessions: LocalSessions,
-    /// A learner's: clients that have seen transactions up to this one are welcome, for
-    /// there were none between the last applied and it.
-    serves_from: Zxid,
     /// What goes to the leader. Bounded by what the sessions may keep waiting, and beyond
     /// a limit in bytes no frame is wanted.
     upstream: VecDeque<Upstream>,
@@ -152,7 +149,6 @@ impl ZooKeeperServer {
             tick_time: config.tick_time,
             role: Role::Standalone,
             local_sessions: LocalSessions::Off,
-            serves_from: Zxid::ZERO,
             upstream: VecDeque::new(),
             upstream_bytes: 0,
             syncs: VecDeque::new(),
@@ -287,7 +283,7 @@ impl ZooKeeperServer {
         if !self.admits_in_read_only_mode(request) {
             return self.close(conn);
         }
-        let ours = self.tree.last_processed().max(self.serves_from);
+        let ours = self.tree.last_processed();
         if request.last_zxid_seen > ours {
             self.probe
                 .reached("server: refused a client that has seen more");

@@ -19,6 +19,9 @@ const WINDOW: usize = 1 << 20;
 /// another proves that the other was durable.
 const MOST_UNSYNCED: u64 = 64 << 20;
 
+/// More than our own server writes before it syncs.
+const WRITTEN_AGAIN: u64 = 8 << 20;
+
 /// A file of the log, read from its first record on.
 #[derive(Debug)]
 pub(crate) struct LogFile {
@@ -190,10 +193,16 @@ impl LogFile {
         {
             return Err(self.damaged(offset, "its length is not that of the transaction"));
         }
+        // A write that failed, for want of room as a rule, leaves the beginning of a record and
+        // nothing behind it. Whole ones do not end with zeros.
+        if let Some(claimed) = claimed_end(header, offset)
+            && following.is_none()
+            && last + 1 < claimed
+        {
+            return Ok(LogEnd::Torn);
+        }
         // As much of the file as the record takes, by its own account or by what follows.
-        let claimed = header
-            .and_then(RecordHeader::payload_len)
-            .map(|len| offset + (RECORD_HEADER_LEN + len) as u64 + 1);
+        let claimed = claimed_end(header, offset);
         let end = match (&following, claimed) {
             (Some(following), _) => following.offset,
             (None, Some(claimed)) if claimed > self.len => return Ok(LogEnd::Torn),
@@ -313,11 +322,30 @@ impl LogFile {
             let cut = self.file.truncate(end).await;
             cut.map_err(StorageError::disk("truncate", &self.path))?;
         }
-        self.sync().await
+        self.write_again(end).await
     }
 
     /// Makes what was read durable: it may have been in the system's cache alone.
     pub(crate) async fn sync(&self) -> Result<(), StorageError> {
+        self.write_again(self.position).await
+    }
+
+    /// Syncs the file up to `end`, of which as much is written again as may never have
+    /// reached the disk: if a sync has failed before, the system takes for clean what it could
+    /// not write, and another sync leaves that out.
+    async fn write_again(&self, end: u64) -> Result<(), StorageError> {
+        let mut at = end.saturating_sub(WRITTEN_AGAIN);
+        while at < end {
+            let len = usize::try_from(end - at).map_or(WINDOW, |left| left.min(WINDOW));
+            let bytes = self.read_afresh(at, len).await?;
+            if bytes.is_empty() {
+                break;
+            }
+            let next = at + bytes.len() as u64;
+            let written = self.file.write_at(at, bytes).await;
+            written.map_err(StorageError::disk("write to", &self.path))?;
+            at = next;
+        }
         let synced = self.file.sync_data().await;
         synced.map_err(StorageError::disk("sync", &self.path))
     }
@@ -325,6 +353,12 @@ impl LogFile {
 
 /// A record of nothing but a header and an error.
 const SMALLEST_RECORD: u64 = RECORD_HEADER_LEN as u64 + 32 + 1;
+
+/// Where a record that begins at `offset` ends by its own account.
+fn claimed_end(header: Option<RecordHeader>, offset: u64) -> Option<u64> {
+    let len = header.and_then(RecordHeader::payload_len)?;
+    Some(offset + (RECORD_HEADER_LEN + len) as u64 + 1)
+}
 
 /// Preallocated files are zeros for the most part, and comparing is what a machine does
 /// fastest.

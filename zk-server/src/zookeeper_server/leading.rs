@@ -30,9 +30,7 @@ impl ZooKeeperServer {
                 self.create_remote_session(from, request, now, wall_ms);
             }
             Ok((Kind::CloseSession, _)) => {
-                self.sessions.set_closing(session);
-                self.propose_close(session, request.cxid, None, wall_ms);
-                debug!(%session, "session closed");
+                self.close_remote_session(request, origin, wall_ms);
             }
             Ok((Kind::Write, op)) => {
                 self.sessions.claim(session, origin);
@@ -41,6 +39,17 @@ impl ZooKeeperServer {
             Ok((Kind::Read | Kind::Refused, _)) | Err(_) => {
                 self.refuse_forwarded(ErrorCode::Unimplemented, request, origin, wall_ms);
             }
+        }
+    }
+
+    /// One whose end is under way already has its answer with that.
+    fn close_remote_session(&mut self, request: &ForwardedRequest, origin: Origin, wall_ms: i64) {
+        let session = request.session;
+        if self.sessions.set_closing(session) {
+            self.propose_close(session, request.cxid, None, wall_ms);
+            debug!(%session, "session closed");
+        } else if !self.sessions.contains(session) {
+            self.refuse_forwarded(ErrorCode::SessionExpired, request, origin, wall_ms);
         }
     }
 

@@ -84,7 +84,11 @@ impl ZooKeeperServer {
     /// This server has the history of the epoch that `first_zxid` begins, and serves.
     pub(crate) fn learn(&mut self, first_zxid: Zxid) {
         self.role = Role::Learner;
-        self.serves_from = first_zxid;
+        // As its leader does. A client that has been told of this zxid by another member
+        // must not be told of a smaller one here, and there is nothing in between.
+        if self.tree.last_processed() < first_zxid {
+            self.tree.set_last_processed(first_zxid);
+        }
     }
 
     /// The role is over. Connections have been closed before. Nothing that was under way
