@@ -203,6 +203,8 @@ impl Set {
             self.script.fail("agreement", what);
             return None;
         }
+        // This is the end that invariants speak of.
+        peers.look_at_trees();
         Some(())
     }
 

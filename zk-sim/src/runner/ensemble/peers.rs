@@ -152,11 +152,16 @@ impl Peers {
         }
     }
 
+    /// Takes note of every server's tree.
+    pub(in crate::runner) fn look_at_trees(&self) {
+        self.peers.iter().for_each(|peer| peer.look(&self.common));
+    }
+
     async fn look(&self) {
         let mut looks = interval(LOOK);
         loop {
             looks.tick().await;
-            self.peers.iter().for_each(|peer| peer.look(&self.common));
+            self.look_at_trees();
         }
     }
 }
