@@ -376,7 +376,7 @@ fn keys_of_an_ensemble_are_known() {
     let cfg = parse(&format!("{keys}{silent}{THREE}")).unwrap();
     assert_eq!(cfg.unknown_keys().count(), 0);
     assert_eq!(cfg.notes().len(), 5, "{:?}", cfg.notes());
-    let unheeded = format!("{THREE}observerMasterPort=2191\nsyncEnabled=false\n");
+    let unheeded = format!("{THREE}\nobserverMasterPort=2191\nsyncEnabled=false\n");
     let unheeded = parse(&unheeded).unwrap();
     let notes: Vec<_> = unheeded.notes().iter().map(ToString::to_string).collect();
     assert_eq!(notes.len(), 2, "{notes:?}");

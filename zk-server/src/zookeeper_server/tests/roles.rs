@@ -227,7 +227,7 @@ fn a_learners_role_leaves_nothing_behind_either() {
     p.learner.server.handle_synced();
     p.learner.server.handle_revalidated(c.session, true, now);
 
-    p.learner.server.learn(Zxid(2 << 32));
+    p.learner.server.learn(EPOCH);
     let again = p.learner.present(&c, TIMEOUT_MS);
     p.settle();
     assert!(p.learner.response(again.conn).is_some());
