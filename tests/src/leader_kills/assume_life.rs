@@ -1,6 +1,7 @@
 //! Which tests cannot do with servers that die.
 
 const CONNECTIONS: &str = "counts how many connections a client opens";
+const REPEATS: &str = "deletes again what a lost answer had deleted, and counts that as failure";
 const REQUESTS: &str = "counts requests, of which a lost connection costs more";
 const STAYS: &str = "is about a connection that must stay";
 const LAG: &str = "reads what another session has written, with no sync in between; \
@@ -79,4 +80,8 @@ pub const ASSUME_LIFE: &[(&str, &str)] = &[
         LAG,
     ),
     ("recipes::watch::the_next_session_goes_on_watching", LAG),
+    (
+        "cancel::a_protected_create_that_loses_its_connection_finds_what_it_made",
+        REPEATS,
+    ),
 ];
