@@ -20,6 +20,11 @@ use crate::wait::{eventually, within};
 /// turns: what one writes, another sees at once only after a `sync`.
 const CONNECT: &str = "ZK_TEST_CONNECT";
 
+/// When set and not empty, all clients of a test go to the test's own server. Where servers
+/// die, one that has just come back may be far behind: longer than a test that has two clients
+/// on two servers allows for.
+const ONE_SERVER: &str = "ZK_TEST_ONE_SERVER";
+
 /// When set and not empty, tests that repeat something do it less often.
 const SHORT: &str = "ZK_TEST_SHORT";
 
@@ -43,10 +48,11 @@ fn foreign_hosts() -> Vec<String> {
 
 /// `full` repetitions, or `short` if the environment asks for a short run.
 pub fn repetitions(full: usize, short: usize) -> usize {
-    match env::var_os(SHORT) {
-        Some(value) if !value.is_empty() => short,
-        _ => full,
-    }
+    if is_set(SHORT) { short } else { full }
+}
+
+fn is_set(variable: &str) -> bool {
+    env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
 
 /// The server of one test: the bundled one, started for it, or the ensemble that
@@ -142,6 +148,9 @@ impl Target {
 
     /// What [`client`](Self::client) starts from.
     pub fn builder(&self) -> ClientBuilder {
+        if is_set(ONE_SERVER) {
+            return self.builder_through(self.host());
+        }
         let client = self.clients.fetch_add(1, Ordering::Relaxed);
         self.builder_through(&self.hosts[client % self.hosts.len()])
     }

@@ -4,9 +4,6 @@ const CONNECTIONS: &str = "counts how many connections a client opens";
 const REPEATS: &str = "deletes again what a lost answer had deleted, and counts that as failure";
 const REQUESTS: &str = "counts requests, of which a lost connection costs more";
 const STAYS: &str = "is about a connection that must stay";
-const LAG: &str = "reads what another session has written, with no sync in between; \
-                   a server that has just come back may be behind";
-
 /// Test and reason: those whose subject is a connection that must not be lost meanwhile, so
 /// that on a loss they fail in other ways than by telling it.
 pub const ASSUME_LIFE: &[(&str, &str)] = &[
@@ -71,15 +68,6 @@ pub const ASSUME_LIFE: &[(&str, &str)] = &[
         "session::old_servers::who_am_i_falls_back_to_what_was_presented",
         CONNECTIONS,
     ),
-    (
-        "recipes::distributed_queue::nobody_gets_what_somebody_works_on",
-        LAG,
-    ),
-    (
-        "recipes::handover::work_in_a_term_hands_over_by_returning",
-        LAG,
-    ),
-    ("recipes::watch::the_next_session_goes_on_watching", LAG),
     (
         "cancel::a_protected_create_that_loses_its_connection_finds_what_it_made",
         REPEATS,

@@ -4,6 +4,9 @@
 //! it is run again, until it gets through. Only that excuse counts. A test that hangs, or
 //! finds another tree, order, event or error than it should, has failed.
 //!
+//! All clients of a test are on one server (`ZK_TEST_ONE_SERVER`): one that has just come back
+//! may be far behind another.
+//!
 //! [`ASSUME_LIFE`] lists the tests that cannot be run like this at all.
 
 mod assume_life;
@@ -95,6 +98,7 @@ async fn run(command: &[String], arguments: &[String]) -> Result<String, Failure
     let (program, first) = command.split_first().ok_or("no command")?;
     let output = Command::new(program)
         .args(first)
+        .env("ZK_TEST_ONE_SERVER", "1")
         .args(arguments)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
