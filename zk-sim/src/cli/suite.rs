@@ -26,7 +26,7 @@ pub struct Suite {
     pub mix: fn(u64) -> &'static Mix,
     /// The failures its runs have to meet.
     pub catalogue: &'static [catalogue::Entry],
-    /// The kinds of faults that have to strike, see [`FaultKind::NAMES`].
+    /// The kinds of faults that have to strike, see [`FaultKind::NAMES`](crate::faults::FaultKind::NAMES).
     pub faults: &'static [&'static str],
     /// The bugs that can be planted.
     pub bugs: &'static [&'static str],
