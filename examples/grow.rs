@@ -1,7 +1,7 @@
 //! An ensemble grows from three to five while it serves: two peers join it, and then the
 //! first two can go.
 
-use zk_client::{Client, CreateMode, Reconfig};
+use zk_client::{Client, CreateMode, Reconfig, RetryPolicy};
 use zk_server::{Ensemble, ServerConfig};
 
 #[tokio::main]
@@ -33,7 +33,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ensemble.stop(id).await;
     }
     let leader = ensemble.wait_for_leader().await?;
-    let (read, _) = client.read_linearizable(&data).await?;
+    // Its server may just have gone.
+    let retrying = client.retrying(RetryPolicy::new(5));
+    let read = retrying.run(|client| client.get_data(&data, None));
+    let (read, _) = read.await?;
     println!("three of five are a quorum: {leader} leads, {data} is {read:?}");
     client.close().await?;
     ensemble.stop_all().await;
