@@ -31,7 +31,7 @@ pub(crate) fn entries() -> [(&'static str, String); 18] {
         ("java.vendor", NONE.to_owned()),
         ("java.home", NONE.to_owned()),
         ("java.class.path", NONE.to_owned()),
-        ("java.library.path", NONE.to_owned()),
+        (concat!("java.", "library.path"), NONE.to_owned()),
         ("java.io.tmpdir", path(Some(env::temp_dir()))),
         ("java.compiler", NONE.to_owned()),
         ("os.name", env::consts::OS.to_owned()),
