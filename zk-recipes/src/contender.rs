@@ -16,7 +16,7 @@ use crate::guard::Guard;
 use crate::layout::{Layout, Role};
 use crate::leader::handover::asks_to_yield;
 use crate::ownership::FencingToken;
-use crate::parents::{create_parents, make_anew};
+use crate::parents::make_anew;
 use crate::proof::Proof;
 use crate::znode::OwnZnode;
 
@@ -213,7 +213,8 @@ impl Contender {
                     });
                 }
                 Err(error) if error.code() == Some(ErrorCode::NoNode) => {
-                    create_parents(client, parent).await?;
+                    let parents = entry.layout.dialect().parents();
+                    parents.create(client, parent).await?;
                 }
                 Err(error) if error.is_session_over() => return Err(Error::while_waiting(error)),
                 // The deadline of a single call, or the circumstances: the znode, if there is

@@ -3,6 +3,7 @@
 use zk_client::{Client, ProtectedId};
 
 use crate::layout::{Mark, Marks, Role};
+use crate::parents::Parents;
 
 /// Whose names are written, and whose are respected when it is decided whose turn it is.
 ///
@@ -17,6 +18,9 @@ use crate::layout::{Mark, Marks, Role};
 /// | `Kazoo` | `<32 hex>__lock__<S>` | `__lock__`, `__rlock__` |
 /// | `ZkJava` | `x-<session id>-<32 hex>-<S>` | every name that ends in `-<S>` |
 /// | `Any` | `_c_<uuid>-lock-<S>` | all of the above |
+///
+/// Under `Curator` the parent of the contenders is a container, which the server reaps once it is
+/// empty; under the others it is persistent and stays, since those libraries do not make it anew.
 ///
 /// Under `Any`, kazoo peers must be told to respect our names:
 /// `Lock(…, extra_lock_patterns=["-lock-"])`; kazoo as it comes does not.
@@ -83,6 +87,13 @@ impl Dialect {
             exclusive,
             shared,
         })
+    }
+
+    pub(crate) const fn parents(self) -> Parents {
+        match self {
+            Self::Curator => Parents::Reaped,
+            Self::Kazoo | Self::GoZk | Self::ZkJava | Self::Any => Parents::Lasting,
+        }
     }
 
     /// An id for a new contender, in the style of this dialect's names.

@@ -6,6 +6,26 @@ use zk_proto::path;
 /// As long as the caller allows.
 const PATIENCE: RetryPolicy = RetryPolicy::new(u32::MAX).for_idempotent();
 
+/// Of what kind the parents of contenders, members and locks are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parents {
+    /// Containers: all who share the path make it anew when it has been reaped, as Curator does.
+    Reaped,
+    /// Persistent, for paths shared with kazoo, go-zookeeper or ZooKeeper's own recipes: these
+    /// make a path once and from then on take it for granted. kazoo's lock, whose parent was
+    /// reaped between two turns, fails with `NoNodeError` for the rest of its life.
+    Lasting,
+}
+
+impl Parents {
+    pub(crate) async fn create(self, client: &Client, path: &str) -> Result<(), Error> {
+        match self {
+            Self::Reaped => create_parents(client, path).await,
+            Self::Lasting => create_lasting(client, path).await,
+        }
+    }
+}
+
 /// Creates `parent` and what is missing above it: containers, as Curator makes them, which the
 /// server reaps once they are empty again; persistent ones where it has none.
 pub(crate) async fn create_parents(client: &Client, parent: &str) -> Result<(), Error> {

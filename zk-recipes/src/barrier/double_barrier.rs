@@ -128,7 +128,8 @@ impl DoubleBarrier {
         let name = new_name(self.dialect, &self.client);
         let entering = async {
             let (client, path) = (&self.client, &self.path);
-            let znode = create_member(client, path, &name, &self.data, self.acl.as_ref()).await?;
+            let (acl, parents) = (self.acl.as_ref(), self.dialect.parents());
+            let znode = create_member(client, path, &name, &self.data, acl, parents).await?;
             let ready = self.until_ready(&znode).await?;
             Ok(Inside {
                 barrier: self.clone(),

@@ -10,7 +10,7 @@ use zk_proto::path;
 use crate::contender::pause;
 use crate::dialect::Dialect;
 use crate::error::Error;
-use crate::parents::create_parents;
+use crate::parents::Parents;
 use crate::znode::OwnZnode;
 
 /// A name that nobody else has: Curator's members are called by a UUID, kazoo's by its digits.
@@ -40,6 +40,7 @@ pub(super) async fn create_member(
     name: &str,
     data: &Bytes,
     acl: Option<&Vec<Acl>>,
+    parents: Parents,
 ) -> Result<OwnZnode, Error> {
     let options = CreateOptions::from(CreateMode::Ephemeral);
     let options = match acl {
@@ -63,7 +64,7 @@ pub(super) async fn create_member(
             Err(error) => error,
         };
         match error.code() {
-            Some(ErrorCode::NoNode) => create_parents(client, parent).await?,
+            Some(ErrorCode::NoNode) => parents.create(client, parent).await?,
             // Nobody else has the name: an earlier attempt made it, and its answer was lost.
             Some(ErrorCode::NodeExists) => {
                 if let Some(stat) = find(client, &path).await? {

@@ -18,6 +18,7 @@ use zk_proto::path;
 
 use super::persistent_node::{NodeState, PersistentNode};
 use crate::error::Error;
+use crate::parents::Parents;
 use crate::watch::{Change, Depth, Subscription, Update, Znode};
 
 /// kazoo's `Party` marks its members so.
@@ -72,6 +73,13 @@ impl GroupLayout {
             Self::Curator => id.to_owned(),
             Self::KazooParty => ProtectedId::kazoo(client).prefix(PARTY),
             Self::KazooShallowParty => format!("{}-{id}", ProtectedId::kazoo(client)),
+        }
+    }
+
+    const fn parents(self) -> Parents {
+        match self {
+            Self::Curator => Parents::Reaped,
+            Self::KazooParty | Self::KazooShallowParty => Parents::Lasting,
         }
     }
 
@@ -274,6 +282,7 @@ impl GroupMembershipBuilder {
         let name = self.layout.name(&self.client, id);
         let data = self.layout.data(id, payload.into());
         let own = PersistentNode::builder(&self.client, &path::join(&self.path, &name), data);
+        let own = own.parents(self.layout.parents());
         let own = match self.acl.clone() {
             Some(acl) => own.acl(acl),
             None => own,

@@ -18,6 +18,7 @@ use super::reconcile::{Reconciler, options};
 use crate::contender::pause;
 use crate::deadline::Deadline;
 use crate::error::Error;
+use crate::parents::Parents;
 
 /// How long [`PersistentNode::leave`] waits for the proof; after that a task goes on by itself.
 const DELETE_WITHIN: Duration = zk_client::DEFAULT_OPERATION_DEADLINE;
@@ -108,6 +109,7 @@ impl PersistentNode {
             mode: NodeMode::Ephemeral,
             acl: None,
             same: same_data,
+            parents: Parents::Reaped,
         }
     }
 
@@ -291,6 +293,7 @@ pub struct PersistentNodeBuilder {
     mode: NodeMode,
     acl: Option<Vec<Acl>>,
     same: SameOwner,
+    parents: Parents,
 }
 
 impl PersistentNodeBuilder {
@@ -303,6 +306,12 @@ impl PersistentNodeBuilder {
     /// The znode's ACL, when it is created. Default: open.
     pub fn acl(mut self, acl: Vec<Acl>) -> Self {
         self.acl = Some(acl);
+        self
+    }
+
+    /// What is made above it. Default: containers.
+    pub(super) const fn parents(mut self, parents: Parents) -> Self {
+        self.parents = parents;
         self
     }
 
@@ -327,6 +336,7 @@ impl PersistentNodeBuilder {
             path: self.path.clone(),
             mode: self.mode,
             options: options(self.mode, self.acl),
+            parents: self.parents,
             same: self.same,
             data: wanted,
             state: Arc::clone(&state),

@@ -11,7 +11,7 @@ use zk_client::{
 use super::desired::{Found, Past, SameOwner, Step, decide_ephemeral, decide_lasting};
 use super::persistent_node::{NodeMode, NodeState};
 use crate::contender::pause;
-use crate::parents::create_parents;
+use crate::parents::Parents;
 
 /// Former sessions that are remembered: their znodes are gone long before there are more.
 const FORMER_SESSIONS: usize = 8;
@@ -22,6 +22,7 @@ pub(super) struct Reconciler {
     pub(super) path: String,
     pub(super) mode: NodeMode,
     pub(super) options: CreateOptions,
+    pub(super) parents: Parents,
     pub(super) same: SameOwner,
     pub(super) data: watch::Receiver<Bytes>,
     pub(super) state: Arc<watch::Sender<NodeState>>,
@@ -139,7 +140,9 @@ impl Reconciler {
         match created.await {
             Err(error) if error.code() == Some(ErrorCode::NoNode) => {
                 match zk_proto::path::parent(&self.path) {
-                    Some(parent) if parent != "/" => create_parents(&self.client, parent).await,
+                    Some(parent) if parent != "/" => {
+                        self.parents.create(&self.client, parent).await
+                    }
                     _ => Err(error),
                 }
             }

@@ -19,7 +19,7 @@ use crate::contender::pause;
 use crate::error::Error;
 use crate::guard::Guard;
 use crate::ownership::Ownership;
-use crate::parents::create_parents;
+use crate::parents::Parents;
 use crate::proof::Proof;
 use crate::znode::OwnZnode;
 
@@ -310,20 +310,27 @@ impl Drop for Lock {
 pub(super) struct Claimant {
     client: Client,
     locks: String,
+    parents: Parents,
     owner: Option<OwnZnode>,
 }
 
 impl Claimant {
-    pub(super) const fn new(client: Client, locks: String) -> Self {
+    pub(super) const fn new(client: Client, locks: String, parents: Parents) -> Self {
         Self {
             client,
             locks,
+            parents,
             owner: None,
         }
     }
 
     pub(super) fn locks(&self) -> &str {
         &self.locks
+    }
+
+    /// Creates the parent of the locks.
+    pub(super) async fn create_locks(&self) -> Result<(), zk_client::Error> {
+        self.parents.create(&self.client, &self.locks).await
     }
 
     /// The owner's znode of the present session.
@@ -345,7 +352,7 @@ impl Claimant {
                     self.owner = Some(OwnZnode::new(&self.client, created, sent));
                 }
                 Err(error) if error.code() == Some(ErrorCode::NoNode) => {
-                    create_parents(&self.client, &self.locks).await?;
+                    self.create_locks().await?;
                 }
                 Err(zk_client::Error::EpochEnded | zk_client::Error::SessionExpired) => {}
                 Err(error) if error.is_retryable() || error.is_outcome_unknown() => {
@@ -410,7 +417,7 @@ impl Claimant {
                     code: ErrorCode::NoNode,
                     ..
                 } => {
-                    create_parents(&self.client, &self.locks).await?;
+                    self.create_locks().await?;
                 }
                 _ if error.is_session_over() => return Err(error.into()),
                 _ if error.is_retryable() || error.is_outcome_unknown() => {

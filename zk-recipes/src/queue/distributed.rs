@@ -15,7 +15,7 @@ use super::order::{Delay, Fifo, Id, Kind, Order, Place, Priority, Rank, clean, i
 use super::room::{DEFAULT_QUEUE_LIMIT, PATIENCE, check_room, until_room};
 use crate::contender::pause;
 use crate::error::Error;
-use crate::parents::{check, create_lasting, create_parents};
+use crate::parents::{check, create_lasting};
 use crate::proof::Proof;
 
 /// A queue whose items come back: [`claim`](Self::claim) gives an item and the right to work on
@@ -442,7 +442,11 @@ impl<O: Order> DistributedQueue<O> {
     fn claimant(&self) -> Result<Claimant, Error> {
         let locks = self.locks.clone();
         let locks = locks.ok_or_else(|| Error::invalid("layout", "it has no locks"))?;
-        Ok(Claimant::new(self.client.clone(), locks))
+        Ok(Claimant::new(
+            self.client.clone(),
+            locks,
+            self.layout.parents(),
+        ))
     }
 
     async fn add<'i>(
@@ -491,7 +495,7 @@ impl<O: Order> DistributedQueue<O> {
         let locked = loop {
             match children(&self.client, claimant.locks(), Some(watcher)).await? {
                 Some(locked) => break locked,
-                None => create_parents(&self.client, claimant.locks()).await?,
+                None => claimant.create_locks().await?,
             }
         };
         let places = loop {
@@ -601,7 +605,9 @@ impl<O: Order> DistributedQueue<O> {
                 | (Some(ErrorCode::NoNode), zk_client::Error::Transaction { index: 1, .. }) => {
                     return Ok(false);
                 }
-                (Some(ErrorCode::NoNode), _) => create_parents(&self.client, locks).await?,
+                (Some(ErrorCode::NoNode), _) => {
+                    self.layout.parents().create(&self.client, locks).await?;
+                }
                 _ if error.is_retryable() => pause(&self.client).await,
                 _ => return Err(error.into()),
             }

@@ -1,5 +1,7 @@
 //! Where a queue's items and locks are.
 
+use crate::parents::Parents;
+
 /// Whose znodes a queue uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -42,6 +44,14 @@ impl QueueLayout {
             Self::Curator => Some(chosen.unwrap_or_else(|| format!("{path}-locks"))),
             Self::Kazoo => None,
             Self::KazooLocking => Some(format!("{path}/taken")),
+        }
+    }
+
+    /// What the locks lie in.
+    pub(super) const fn parents(self) -> Parents {
+        match self {
+            Self::Curator => Parents::Reaped,
+            Self::Kazoo | Self::KazooLocking => Parents::Lasting,
         }
     }
 

@@ -1,9 +1,10 @@
 //! Names of other libraries on the same path.
 
 use zk_client::CreateMode;
+use zk_proto::OpCode;
 use zk_recipes::{Dialect, Mutex};
-use zk_tests::Target;
 use zk_tests::wait::{eventually, within};
+use zk_tests::{Tap, Target};
 
 use super::*;
 
@@ -41,6 +42,29 @@ async fn each_dialect_writes_its_librarys_names() {
         let name = guard.path().rsplit('/').next().unwrap();
         assert_eq!(shape(name), expected, "{dialect:?}: {name}");
         release(guard).await;
+    }
+}
+
+/// kazoo, go-zookeeper and ZooKeeper's own recipes make a parent once and then take it for
+/// granted: a container, reaped between two turns, would break them for good.
+#[tokio::test]
+async fn only_curators_parents_are_reaped() {
+    let target = Target::start().await;
+    let tap = Tap::start(target.host()).await;
+    let client = target.client_through(&tap.host()).await;
+    for (dialect, containers) in [
+        (Dialect::Curator, 1),
+        (Dialect::Any, 0),
+        (Dialect::GoZk, 0),
+        (Dialect::Kazoo, 0),
+        (Dialect::ZkJava, 0),
+    ] {
+        let made = tap.count(OpCode::CreateContainer);
+        let lock = Mutex::builder(&client, &format!("/{dialect:?}")).dialect(dialect);
+        let lock = lock.build().unwrap();
+        release(acquire(&lock).await).await;
+        let made = tap.count(OpCode::CreateContainer) - made;
+        assert_eq!(made, containers, "{dialect:?}");
     }
 }
 
