@@ -71,6 +71,7 @@ async fn bytes_that_are_no_handshake_are_left_for_another_attempt() {
         let client = soon.unwrap_or_else(|| panic!("waits for more than {answer:?}"));
         client.get_data("/", None).await.unwrap();
         assert_eq!(server.connections(), 2, "{answer:?}");
+        within("the close", client.close()).await.unwrap();
     }
 }
 
@@ -85,6 +86,7 @@ async fn a_new_session_that_is_refused_is_asked_for_again() {
         let client = connect(builder(&server)).await;
         assert_eq!(client.session_id(), SESSION);
         assert_eq!(server.connections(), 2);
+        within("the close", client.close()).await.unwrap();
     }
 }
 
