@@ -24,6 +24,13 @@ struct Step {
     index: usize,
 }
 
+/// A fault, once it is known whom it concerns.
+struct Cast {
+    kind: FaultKind,
+    /// It has begun and not ended.
+    lasts: bool,
+}
+
 /// The faults of a run in the order of time.
 pub(super) struct Chaos {
     faults: Vec<Fault>,
@@ -67,11 +74,16 @@ impl Chaos {
     ) {
         let began = Instant::now();
         // Whom each fault concerns is known when it begins.
-        let mut cast: Vec<FaultKind> = self.faults.iter().map(|f| f.kind.clone()).collect();
+        let cast = self.faults.iter().map(|fault| Cast {
+            kind: fault.kind.clone(),
+            lasts: false,
+        });
+        let mut cast: Vec<Cast> = cast.collect();
         for step in &self.steps {
             self.lie_in_wait(began + step.at, sim, keeper, &mut cast)
                 .await;
-            let kind = &mut cast[step.index];
+            let Cast { kind, lasts } = &mut cast[step.index];
+            *lasts = !step.ends;
             if !step.ends {
                 *kind = keeper.cast(kind);
                 if keeper.is_of_ensemble() {
@@ -133,13 +145,7 @@ impl Chaos {
     }
 
     /// Until then kills whoever comes to where a fault waits for it.
-    async fn lie_in_wait(
-        &self,
-        until: Instant,
-        sim: &Sim,
-        keeper: &Keeper,
-        cast: &mut [FaultKind],
-    ) {
+    async fn lie_in_wait(&self, until: Instant, sim: &Sim, keeper: &Keeper, cast: &mut [Cast]) {
         loop {
             let (host, place) = tokio::select! {
                 biased;
@@ -147,7 +153,9 @@ impl Chaos {
                 () = sleep_until(until) => return,
             };
             let waits = FaultKind::KillAt { place };
-            let Some(kind) = cast.iter_mut().find(|kind| **kind == waits) else {
+            // One that has ended would never start again whom it kills.
+            let mut waiting = cast.iter_mut().filter(|cast| cast.lasts);
+            let Some(Cast { kind, .. }) = waiting.find(|cast| cast.kind == waits) else {
                 continue;
             };
             *kind = FaultKind::Kill { host: host.clone() };
