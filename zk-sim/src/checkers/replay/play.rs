@@ -304,9 +304,9 @@ impl<'h> Play<'h> {
         let Some((changed, mtime)) = self.model.last_change(path) else {
             return transaction.time_ms;
         };
-        let first = self.log.first().map_or(0, |first| first.zxid.0);
-        let place = usize::try_from(changed.0 - first).ok();
-        let Some(change) = place.and_then(|place| self.log.get(place)) else {
+        // Not counted from the first one: with a new epoch zxids begin anew.
+        let place = self.log.binary_search_by_key(&changed, |known| known.zxid);
+        let Some(change) = place.ok().and_then(|place| self.log.get(place)) else {
             return transaction.time_ms;
         };
         let age = transaction.at.saturating_sub(change.at) * FASTEST / 1_000;
