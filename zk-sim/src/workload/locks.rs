@@ -201,6 +201,8 @@ async fn clear_away(stage: &Stage, client: &RecordedClient) {
 async fn clear(stage: &Stage, client: &RecordedClient) -> Result<(), zk_client::Error> {
     let own = format!("{}-", stage.host());
     let session = client.session_id();
+    // Another server may not know yet what an earlier connection has created, and not told.
+    client.sync(ROOT).await?;
     for name in client.get_children(ROOT, None).await? {
         let path = format!("{ROOT}/{name}");
         if !name.starts_with(&own) {
