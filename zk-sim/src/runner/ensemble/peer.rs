@@ -78,6 +78,7 @@ impl Peer {
 
     /// Starts the process.
     pub(super) async fn start(&self, common: &Common) -> Result<(), ServerError> {
+        self.note_log(common).await;
         let started = self.try_start(common).await;
         let trouble = started.as_ref().err().map(ToString::to_string);
         self.note_trouble(common, trouble);
@@ -189,6 +190,9 @@ impl Peer {
         loop {
             let status = *statuses.borrow_and_update();
             self.note(common, &status);
+            if status.state == zk_server::PeerState::Leading && status.is_serving {
+                self.note_log(common).await;
+            }
             tokio::select! {
                 biased;
                 _ = server.failed() => return self.note_failure(common, &status),
@@ -272,7 +276,13 @@ impl Peer {
         drop(empty(&*env.disk()).await);
     }
 
-    /// Reads the log of a server that is stopped.
+    /// Takes note of what the log holds as long as it holds it: by the end it may have been
+    /// purged, or replaced by somebody's snapshot. What cannot be read is left out.
+    async fn note_log(&self, common: &Common) {
+        drop(self.read_log(common).await);
+    }
+
+    /// Reads the log of a server.
     pub(super) async fn read_log(&self, common: &Common) -> Result<(), StorageError> {
         let disk = common.sim.env(&self.host).disk();
         let log = observe::logged(disk, Path::new(DATA_DIR)).await?;

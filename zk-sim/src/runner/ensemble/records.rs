@@ -27,8 +27,8 @@ struct State {
     latest: BTreeMap<Arc<str>, PeerSeen>,
     trees: Vec<TreeSeen>,
     latest_trees: BTreeMap<Arc<str>, TreeSeen>,
-    /// The logs on the disks in the end.
-    logs: Vec<Vec<Transaction>>,
+    /// What logs on disks were seen to hold, committed or not.
+    logged: BTreeMap<Zxid, Transaction>,
 }
 
 impl Records {
@@ -104,10 +104,12 @@ impl Records {
         self.tell(&Step::Tree(&seen));
     }
 
-    /// This is what the log on a disk holds when all is over.
+    /// This is what the log on a disk holds now.
     pub(super) fn logged(&self, log: &[observe::Transaction], at: At) {
-        let log = log.iter().map(|made| seen(made, at)).collect();
-        self.lock().logs.push(log);
+        let logged = &mut self.lock().logged;
+        for made in log {
+            logged.entry(made.zxid).or_insert_with(|| seen(made, at));
+        }
     }
 
     /// What was committed, in the order of zxids: what anybody was seen to apply, and what a
@@ -116,7 +118,7 @@ impl Records {
         let state = self.lock();
         let mut committed = state.applied.clone();
         let ends = state.history_ends();
-        for made in state.logs.iter().flatten() {
+        for made in state.logged.values() {
             // What the next leader had, all had from then on.
             let next = ends.range(made.zxid.epoch() + 1..).next();
             let is_history = next.is_some_and(|(_, end)| made.zxid <= *end);
