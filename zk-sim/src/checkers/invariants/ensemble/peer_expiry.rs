@@ -8,7 +8,7 @@ use std::time::Duration;
 use zk_proto::{OpCode, SessionId, Xid};
 
 use crate::checkers::FASTEST;
-use crate::history::{At, History, WireConnection};
+use crate::history::{At, FaultSeen, History, WireConnection};
 use crate::runner::{Invariant, is_server};
 
 /// How faults by which a session is ended by hand begin.
@@ -17,6 +17,10 @@ const BY_HAND: &str = "expire session";
 /// every half tick; a slow or silent link between the two can lose more, and a follower that
 /// hears no leader stops answering only after `syncLimit`.
 const PASSING_ON: Duration = Duration::from_millis(1_000);
+
+/// Faults that let what servers tell each other crawl: it arrives packet by packet, so that the
+/// leader misses nobody, and later and later, without a bound that could be stated here.
+const CRAWL: [&str; 3] = ["trickle: ", "slow: ", "bandwidth: "];
 
 /// No session expires early.
 #[derive(Debug)]
@@ -52,12 +56,37 @@ impl Invariant for PeerExpiry {
             }
             let lines = lines.get(&made.session).into_iter().flatten();
             let heard = lines.filter_map(|line| heard(line, made.at)).max();
-            if let Some((heard, timeout)) = heard {
+            if let Some((heard, timeout)) = heard
+                && !crawled(&history.faults, heard, made.at)
+            {
                 check(made.session, heard, timeout, made.at)?;
             }
         }
         Ok(())
     }
+}
+
+/// Whether what servers told each other between these times may have crawled.
+fn crawled(faults: &[FaultSeen], from: At, until: At) -> bool {
+    let mut lasting = 0_u32;
+    for fault in faults.iter().filter(|fault| is_crawl(&fault.what)) {
+        if fault.at > until {
+            break;
+        }
+        if !fault.begins {
+            lasting = lasting.saturating_sub(1);
+        }
+        if fault.at >= from {
+            return true;
+        }
+        lasting += u32::from(fault.begins);
+    }
+    lasting > 0
+}
+
+fn is_crawl(what: &str) -> bool {
+    let hosts = CRAWL.iter().find_map(|fault| what.strip_prefix(fault));
+    hosts.is_some_and(|hosts| hosts.split(", ").take(2).all(is_server))
 }
 
 fn check(session: SessionId, heard: At, timeout: Duration, at: At) -> Result<(), String> {
@@ -85,6 +114,32 @@ fn heard(line: &WireConnection, until: At) -> Option<(At, Duration)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn crawling_links_between_servers_count_while_they_last() {
+        let fault = |secs, what: &str, begins| FaultSeen {
+            at: Duration::from_secs(secs),
+            what: what.to_owned(),
+            begins,
+        };
+        let faults = [
+            fault(1, "trickle: locks-1, peer-2", true),
+            fault(2, "slow: peer-1, peer-2, 80ms", true),
+            fault(4, "slow: peer-1, peer-2, 80ms", false),
+        ];
+        let during = |from, until| {
+            crawled(
+                &faults,
+                Duration::from_secs(from),
+                Duration::from_secs(until),
+            )
+        };
+        assert!(!during(0, 1));
+        assert!(during(1, 2));
+        assert!(during(3, 3));
+        assert!(during(3, 9));
+        assert!(!during(5, 9));
+    }
 
     #[test]
     fn a_session_has_its_timeout_but_for_what_was_not_handed_over() {
