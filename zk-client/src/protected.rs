@@ -285,13 +285,11 @@ impl Client {
         id: ProtectedId,
         is_ephemeral: bool,
     ) -> Result<Option<(String, Stat)>, Error> {
+        // Or it appears after all when nobody looks any more, in front of the one made instead.
+        self.settle_writes().await?;
         let idempotent = self.retrying(crate::RetryPolicy::new(u32::MAX));
-        let children = idempotent
-            .run(|client| {
-                let sync = client.sync(parent);
-                client.get_children(parent, None).after(sync)
-            })
-            .await;
+        let children = idempotent.run(|client| client.get_children(parent, None));
+        let children = children.await;
         let children = match children {
             Err(error) if error.code() == Some(ErrorCode::NoNode) => return Ok(None),
             children => children?,

@@ -233,8 +233,8 @@ async fn delete(client: &Client, target: &Target) -> Result<(), Error> {
         Target::Path(path) => client.delete(path, None).await,
         Target::Protected { parent, id } => {
             // The list must show what the lost create did (CURATOR-45).
-            let sync = client.sync(parent);
-            let children = client.get_children(parent, None).after(sync).await?;
+            client.transaction().commit().await?;
+            let children = client.get_children(parent, None).await?;
             match id.find_in(&children) {
                 Some(name) => client.delete(&path::join(parent, name), None).await,
                 None => Ok(()),

@@ -8,6 +8,7 @@
 
 mod faults;
 mod leader_loss;
+mod lost_creates;
 mod members;
 mod partitions;
 mod restarts;

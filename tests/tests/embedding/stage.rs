@@ -26,7 +26,7 @@ pub(crate) async fn client_of(ensemble: &Ensemble, id: i64) -> Client {
     connect(&ensemble.peer(id).connect_string()).await
 }
 
-async fn connect(hosts: &str) -> Client {
+pub(crate) async fn connect(hosts: &str) -> Client {
     let builder = Client::builder(hosts)
         .session_timeout(SESSION_TIMEOUT)
         .reconnect_backoff(Duration::from_millis(5), Duration::from_millis(100));

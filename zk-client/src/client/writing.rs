@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::options::{check_acl, check_create};
 use crate::read;
 use crate::reply::{Read, Reply, attempt};
+use crate::retry::RetryPolicy;
 use crate::transaction::Transaction;
 
 impl Client {
@@ -214,6 +215,31 @@ impl Client {
     /// Collects writes that take effect together or not at all.
     pub fn transaction(&self) -> Transaction<'_> {
         Transaction::new(self)
+    }
+
+    /// Waits until what became of every write that this session has sent is settled: after this,
+    /// a write whose outcome was unknown shows in reads, or it was not applied and never will be.
+    ///
+    /// A [`sync`](Self::sync) is not enough for that. A write that was proposed before the
+    /// connection was lost may be committed long after a sync over the next connection, for a
+    /// leader asked directly does not let it wait for proposals that are under way. This is an
+    /// empty transaction: a write, in order behind all others, and a quorum has to agree. One that
+    /// is still on its way through the former server is refused by then, as the session has moved.
+    ///
+    /// Tries again until it is answered, over as many connections as it takes.
+    ///
+    /// # Errors
+    ///
+    /// What ends the session or the client; `QueueFull` and `DeadlineExceeded` are tried again
+    /// too.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it changes nothing.
+    pub async fn settle_writes(&self) -> Result<(), Error> {
+        let patient = self.retrying(RetryPolicy::new(u32::MAX).for_idempotent());
+        let settled = patient.run(|client| client.transaction().commit()).await;
+        settled.map(drop)
     }
 
     /// Changes the ensemble's membership; `config_version` is the version the

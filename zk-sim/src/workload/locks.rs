@@ -201,8 +201,9 @@ async fn clear_away(stage: &Stage, client: &RecordedClient) {
 async fn clear(stage: &Stage, client: &RecordedClient) -> Result<(), zk_client::Error> {
     let own = format!("{}-", stage.host());
     let session = client.session_id();
-    // Another server may not know yet what an earlier connection has created, and not told.
-    client.sync(ROOT).await?;
+    // As `Client::settle_writes`: what an earlier connection has created, and not told, may not be
+    // committed yet.
+    client.transaction().commit().await?;
     for name in client.get_children(ROOT, None).await? {
         let path = format!("{ROOT}/{name}");
         if !name.starts_with(&own) {
