@@ -337,8 +337,14 @@ impl Blueprint {
     ) -> Result<(Arc<Shell>, Running), ServerError> {
         let env = &self.env;
         let seed = env.rng("zk-server").next_u64();
-        let (storage, mut recovered) =
-            storage::open(&self.config, &self.data_dir, env, seed).await?;
+        let (storage, mut recovered) = storage::open(
+            &self.config,
+            &self.data_dir,
+            env,
+            seed,
+            storage::Vacancy::FilledByLeader,
+        )
+        .await?;
         let ensemble = self.ensemble_by(storage.dir().members().await?)?;
         let stored = Stored {
             storage,

@@ -399,7 +399,9 @@ impl ServerBuilder {
         let bound = bind(&*env, config.client_addr).await?;
         let addr = bound.addr;
         let stored = match &config.data_dir {
-            Some(dir) => Some(storage::open(&config, dir, &env, seed).await?),
+            Some(dir) => {
+                Some(storage::open(&config, dir, &env, seed, storage::Vacancy::Refused).await?)
+            }
             None => None,
         };
         let shell = Shell::new(config, env, self.on_transaction, seed, stored);

@@ -314,6 +314,11 @@ impl Host {
         self.machine.disk.set_capacity(bytes);
     }
 
+    /// Puts an empty disk into the place of the host's. Call it while the host is down.
+    pub fn replace_disk(&self) {
+        self.machine.disk.replace();
+    }
+
     /// Flips a bit of what the disk holds durably; which. `None` if it holds nothing.
     pub fn rot(&self) -> Option<Rotten> {
         self.machine.disk.rot()

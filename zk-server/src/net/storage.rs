@@ -16,8 +16,8 @@ use super::listen::Spawner;
 use super::shell::Shell;
 use crate::config::{ServerConfig, StorageConfig};
 use crate::storage::{
-    DataDir, LogSettings, Recovered, Recovery, SnapshotBeginning, SnapshotSource, Still,
-    StorageError, TxnLog, purge, recover, write_snapshot,
+    DataDir, LogSettings, NO_HISTORY, Recovered, Recovery, SnapshotBeginning, SnapshotSource,
+    Still, StorageError, TxnLog, purge, recover, write_snapshot,
 };
 use crate::tree::{DataTree, SeededState};
 use crate::txn::encode_txn;
@@ -43,6 +43,7 @@ pub(crate) async fn open(
     data_dir: &Path,
     env: &Arc<dyn Env>,
     seed: u64,
+    vacancy: Vacancy,
 ) -> Result<(Storage, Recovered), StorageError> {
     let log_dir = config.data_log_dir.as_deref().unwrap_or(data_dir);
     let mut dir = DataDir::open(env.disk(), data_dir, log_dir).await?;
@@ -50,7 +51,10 @@ pub(crate) async fn open(
     let hashing = SeededState(seed);
     let recovered = match recover(&dir, hashing).await? {
         Recovery::Data(recovered) => *recovered,
-        Recovery::Empty => initialize(&dir, hashing, config.storage).await?,
+        Recovery::Empty if config.storage.autocreate || dir.may_initialize().await? => {
+            initialize(&dir, hashing).await?
+        }
+        Recovery::Empty => vacancy.filled(hashing)?,
     };
     tracing::info!(
         dir = %data_dir.display(),
@@ -92,16 +96,34 @@ async fn lock(dir: &mut DataDir, env: &Arc<dyn Env>) -> Result<(), StorageError>
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
-/// Begins with nothing, if that is allowed: a snapshot of it comes first, so that a log that
-/// has lost its snapshot is told from one that never had any.
-async fn initialize(
-    dir: &DataDir,
-    hashing: SeededState,
-    config: StorageConfig,
-) -> Result<Recovered, StorageError> {
-    if !config.autocreate && !dir.may_initialize().await? {
-        return Err(StorageError::NotInitialized);
+/// What to do about a directory that is empty and may not be begun with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Vacancy {
+    /// A server that stands alone has nobody to ask for what was in it.
+    Refused,
+    /// A member gets it from a leader.
+    FilledByLeader,
+}
+
+impl Vacancy {
+    /// Nothing at all: who has that for its last transaction never votes, for it may have
+    /// forgotten what it has acknowledged.
+    fn filled(self, hashing: SeededState) -> Result<Recovered, StorageError> {
+        match self {
+            Self::Refused => Err(StorageError::NotInitialized),
+            Self::FilledByLeader => {
+                tracing::warn!("the data directory is empty: no vote until a leader has filled it");
+                let mut recovered = Recovered::nothing(DataTree::new(hashing));
+                recovered.last_zxid = NO_HISTORY;
+                Ok(recovered)
+            }
+        }
     }
+}
+
+/// Begins with nothing: a snapshot of it comes first, so that a log that
+/// has lost its snapshot is told from one that never had any.
+async fn initialize(dir: &DataDir, hashing: SeededState) -> Result<Recovered, StorageError> {
     let tree = DataTree::new(hashing);
     write_snapshot(dir, &mut Still(&tree, Vec::new())).await?;
     dir.initialized().await?;

@@ -41,7 +41,7 @@ pub(crate) use log_file::LogFile;
 pub(crate) use names::VERSION_DIR;
 pub(crate) use purge::purge;
 pub(crate) use read_log::{newest_snapshot_bytes, read_log};
-pub(crate) use recovery::{Recovered, Recovery, recover};
+pub(crate) use recovery::{NO_HISTORY, Recovered, Recovery, recover};
 pub(crate) use size::DirSizes;
 pub(crate) use snapshot_body::SessionTimeouts;
 pub(crate) use snapshot_file::write_snapshot;

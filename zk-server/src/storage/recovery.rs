@@ -37,6 +37,10 @@ pub(crate) struct Recovered {
     pub(crate) digest_mismatch: Option<Zxid>,
 }
 
+/// The last transaction of who has nothing and may have had more: it does not vote, and what it
+/// acknowledges before it has been synchronized counts for nothing.
+pub(crate) const NO_HISTORY: Zxid = Zxid(-1);
+
 /// What a directory has to begin with.
 #[derive(Debug)]
 pub(crate) enum Recovery {

@@ -164,7 +164,7 @@ pub const ENSEMBLE_CATALOGUE: &[Entry] = &[
     entry(
         "E29",
         "disk replaced by an empty one",
-        Places(&["ensemble: damaged disk replaced"]),
+        Places(&["ensemble: voter with a new disk serves"]),
     ),
     entry(
         "E30",

@@ -39,6 +39,7 @@ pub const ENSEMBLES: &Suite = &Suite {
         "isolate",
         "kill",
         "kill at",
+        "new disk",
         "one-way silence",
         "pause",
         "refuse",

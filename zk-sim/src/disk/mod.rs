@@ -99,6 +99,12 @@ impl SimDisk {
         state.free_at = Duration::ZERO;
     }
 
+    /// Nothing is left.
+    pub(crate) fn replace(&self) {
+        let mut state = self.lock();
+        state.tree = Tree::new(&mut state.rng);
+    }
+
     pub(crate) fn begin(&self, how: DiskFault) {
         self.lock().settings.faults.push(how);
     }

@@ -64,6 +64,11 @@ pub fn begin(sim: &Sim, kind: &FaultKind, servers: &impl ServerControl) {
             sim.host(host).kill();
             servers.killed(host);
         }
+        FaultKind::NewDisk { host } => {
+            sim.host(host).kill();
+            sim.host(host).replace_disk();
+            servers.killed(host);
+        }
         FaultKind::KillAt { place } => sim.lie_in_wait(place),
         FaultKind::WallJump { host, ms } => sim.host(host).jump_wall(*ms),
         FaultKind::ClockRate { host, permille } => sim.host(host).rate(*permille),
@@ -99,7 +104,7 @@ pub fn end(sim: &Sim, kind: &FaultKind, servers: &impl ServerControl) {
         FaultKind::Dns { name, how } => sim.end_dns(name, *how),
         FaultKind::Pause { host } => sim.host(host).resume(),
         FaultKind::Suspend { host } => sim.host(host).wake(),
-        FaultKind::Kill { host } => {
+        FaultKind::Kill { host } | FaultKind::NewDisk { host } => {
             sim.host(host).restart();
             servers.start(host);
         }

@@ -41,7 +41,8 @@ impl FaultKind {
             | Self::Restart { server: host }
             | Self::DiskError { host, .. }
             | Self::SlowSync { host, .. }
-            | Self::BitRot { host } => *host = cast(host),
+            | Self::BitRot { host }
+            | Self::NewDisk { host } => *host = cast(host),
             Self::KillAt { .. } => {}
         }
         kind

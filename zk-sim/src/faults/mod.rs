@@ -96,6 +96,10 @@ pub enum FaultKind {
     SlowSync { host: String, takes: Duration },
     /// A bit of what the host's disk holds is flipped.
     BitRot { host: String },
+    /// The host dies, and starts with an empty disk when the fault is over. As long as a voter
+    /// with a new disk has not been filled by a leader, another is only killed: more than that
+    /// an ensemble need not survive.
+    NewDisk { host: String },
 }
 
 /// What is wrong with name lookups.
@@ -153,6 +157,7 @@ impl FaultKind {
         "isolate",
         "kill",
         "kill at",
+        "new disk",
         "one-way silence",
         "pause",
         "refuse",
@@ -206,6 +211,7 @@ impl FaultKind {
             },
             Self::SlowSync { .. } => "slow sync",
             Self::BitRot { .. } => "bit rot",
+            Self::NewDisk { .. } => "new disk",
         }
     }
 }

@@ -40,7 +40,8 @@ impl fmt::Display for FaultKind {
             | Self::DropConnections { server: host }
             | Self::Restart { server: host }
             | Self::DiskError { host, how: _ }
-            | Self::BitRot { host } => f.write_str(host),
+            | Self::BitRot { host }
+            | Self::NewDisk { host } => f.write_str(host),
         }
     }
 }

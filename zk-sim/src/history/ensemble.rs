@@ -21,6 +21,8 @@ pub struct Applied {
 pub enum PeerState {
     /// Nothing: it is stopped, killed or has failed.
     Down,
+    /// As `Down`, and its disk has been replaced by an empty one.
+    Emptied,
     /// It looks for a leader.
     Looking,
     /// It follows one.
@@ -74,6 +76,7 @@ impl fmt::Display for PeerSeen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             PeerState::Down => return f.write_str("down"),
+            PeerState::Emptied => return f.write_str("down, with an empty disk"),
             PeerState::Looking => "looking",
             PeerState::Following => "following",
             PeerState::Leading => "leading",

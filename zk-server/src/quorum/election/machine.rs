@@ -10,6 +10,7 @@ use super::notification::Notification;
 use super::round::{Election, View, is_leader_known, supporters};
 use super::vote::{Candidate, PeerState, Vote};
 use crate::quorum::{LearnerType, QuorumVerifier, ServerId};
+use crate::storage::NO_HISTORY;
 
 /// How long a quorum's proposal stands before it is decided on, so that a better
 /// vote that is under way can still arrive. Fixed in Apache.
@@ -213,7 +214,7 @@ impl FastLeaderElection {
         election.proposal = proposal;
         election.finalize_at = None;
         let me = self.options.id;
-        if self.view.is_voter(me) && !election.is_void() && proposal.zxid != -1 {
+        if self.view.is_voter(me) && !election.is_void() && proposal.zxid != NO_HISTORY.0 {
             election
                 .received
                 .insert(me, Vote::looking(proposal, self.round));
@@ -366,7 +367,7 @@ impl FastLeaderElection {
         let Some(election) = &mut self.election else {
             return;
         };
-        if election.is_void() || vote.zxid == -1 {
+        if election.is_void() || vote.zxid == NO_HISTORY.0 {
             return;
         }
         let candidate = vote.candidate();

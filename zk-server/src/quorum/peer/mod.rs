@@ -39,7 +39,7 @@ use crate::config::EnsembleConfig;
 use crate::net::storage::Storage;
 use crate::net::{Shell, Spawner, Vital};
 use crate::quorum_peer::PeerStatus;
-use crate::storage::{Recovered, StorageError};
+use crate::storage::{NO_HISTORY, Recovered, StorageError};
 use crate::tree::SeededState;
 use crate::txn::{Txn, decode_txn};
 
@@ -293,7 +293,9 @@ impl Peer {
         let last = self
             .shell
             .act("looking at the end of history", |zks, _, _| zks.last_zxid());
-        if let Some(last) = last {
+        if let Some(last) = last
+            && self.history.last_zxid != NO_HISTORY
+        {
             self.history.last_zxid = last;
         }
         last.is_some()
@@ -366,6 +368,11 @@ impl Peer {
                 zxid: *zxid,
                 payload: payload.clone(),
             });
+        }
+        if self.history.last_zxid == NO_HISTORY {
+            // As after a restart: nothing else tells of which epoch the leader's history is.
+            let epoch = recovered.last_zxid.epoch();
+            self.history.current_epoch = self.history.current_epoch.max(epoch);
         }
         self.history.last_zxid = recovered.last_zxid;
         self.shell.act("replacing the tree", |zks, now, _| {
@@ -497,6 +504,8 @@ async fn read_history(storage: &Storage, last_zxid: Zxid) -> Result<History, Sto
     let dir = storage.dir();
     let current_epoch = match dir.current_epoch().await? {
         Some(epoch) => epoch,
+        // Not written: once a leader has filled the directory, its last transaction tells.
+        None if last_zxid == NO_HISTORY => 0,
         None => {
             dir.set_current_epoch(last_zxid.epoch()).await?;
             last_zxid.epoch()

@@ -345,10 +345,10 @@ impl Draw<'_> {
                 FaultKind::SlowSync { host, takes }
             }
             3 | 4 => FaultKind::DiskError { host, how },
-            // Whoever has no vote can have its disk replaced.
+            // Whoever has no vote can have its disk replaced, as soon as it is damaged.
             _ => match self.observer() {
                 Some(host) => FaultKind::BitRot { host },
-                None => FaultKind::DiskError { host, how },
+                None => FaultKind::NewDisk { host },
             },
         }
     }

@@ -3,12 +3,13 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::sleep;
-use zk_env::Disk;
+use zk_env::{Disk, OpenMode};
 use zk_server::config::ServerConfigBuilder;
 use zk_server::{EnsembleConfig, PeerStatus, QuorumPeer, ServerError, StorageError, observe};
 
@@ -42,6 +43,8 @@ pub(super) struct Peer {
     server: Mutex<Option<Arc<QuorumPeer>>>,
     /// Why it does not start.
     trouble: Mutex<Option<String>>,
+    /// It has a new disk, and has not served since.
+    is_vacant: AtomicBool,
 }
 
 impl Peer {
@@ -52,7 +55,26 @@ impl Peer {
             reached: watch::Sender::default(),
             server: Mutex::default(),
             trouble: Mutex::default(),
+            is_vacant: AtomicBool::new(false),
         }
+    }
+
+    pub(super) fn is_vacant(&self) -> bool {
+        self.is_vacant.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn vacate(&self, common: &Common) {
+        self.is_vacant.store(true, Ordering::Relaxed);
+        self.note_gone(common, PeerState::Emptied);
+    }
+
+    /// As an operator does with a new ensemble: whoever has an empty directory later on, and no
+    /// permission, has lost what was in it.
+    pub(super) async fn permit_to_begin(&self, common: &Common) -> io::Result<()> {
+        let (disk, dir) = (common.sim.env(&self.host).disk(), Path::new(DATA_DIR));
+        disk.create_dir_all(dir).await?;
+        disk.open(&dir.join("initialize"), OpenMode::Create).await?;
+        disk.sync_dir(dir).await
     }
 
     fn slot(&self) -> MutexGuard<'_, Option<Arc<QuorumPeer>>> {
@@ -114,6 +136,7 @@ impl Peer {
         let addr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), CLIENT_PORT);
         let tick = common.shape.tick_time();
         let config = common.config.clone().client_addr(addr).tick_time(tick);
+        let config = config.autocreate(false);
         let (records, clock, host) = (
             common.records.clone(),
             common.sim.clone(),
@@ -214,6 +237,10 @@ impl Peer {
     fn note(&self, common: &Common, status: &PeerStatus) {
         use zk_server::PeerState as State;
         let Some(server) = self.server() else { return };
+        if status.is_serving && self.is_vacant.swap(false, Ordering::Relaxed) {
+            let probe = common.sim.env(&self.host).probe();
+            probe.reached("ensemble: voter with a new disk serves");
+        }
         let state = match status.state {
             State::Looking => PeerState::Looking,
             State::Following => PeerState::Following,
@@ -232,10 +259,14 @@ impl Peer {
     }
 
     fn note_down(&self, common: &Common) {
+        self.note_gone(common, PeerState::Down);
+    }
+
+    fn note_gone(&self, common: &Common, state: PeerState) {
         common.records.peer(PeerSeen {
             at: common.sim.elapsed(),
             peer: Arc::clone(&self.host),
-            state: PeerState::Down,
+            state,
             is_serving: false,
             epoch: -1,
             accepted_epoch: -1,
@@ -274,6 +305,7 @@ impl Peer {
         env.probe().reached("ensemble: damaged disk replaced");
         // What fails now is tried again with the next start.
         drop(empty(&*env.disk()).await);
+        self.note_gone(common, PeerState::Emptied);
     }
 
     /// Takes note of what the log holds as long as it holds it: by the end it may have been

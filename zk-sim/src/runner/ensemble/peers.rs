@@ -45,6 +45,8 @@ impl Peers {
             peers: shape.hosts().iter().map(|host| Peer::new(host)).collect(),
         };
         for peer in &peers.peers {
+            let permitted = peer.permit_to_begin(&peers.common).await;
+            permitted.expect("a disk without faults");
             peer.start(&peers.common).await?;
         }
         peers.note_shape();
@@ -196,11 +198,30 @@ impl Keeper {
             .rev()
             .map(|peer| peer.host.to_string())
             .find(|host| *host != leader && host.starts_with(PEER));
-        kind.with_hosts(|host| match host {
+        let kind = kind.with_hosts(|host| match host {
             LEADER => leader.clone(),
             FOLLOWER => follower.clone().unwrap_or_default(),
             other => other.to_owned(),
-        })
+        });
+        match kind {
+            FaultKind::NewDisk { host } if !self.vacate(&host) => FaultKind::Kill { host },
+            kind => kind,
+        }
+    }
+
+    /// Whether the host may lose its disk: the others are enough for a quorum, and none of them
+    /// has lost its own and not been filled again.
+    fn vacate(&self, host: &str) -> bool {
+        let peers = &self.0.peers;
+        let voters = || peers.iter().filter(|peer| peer.host.starts_with(PEER));
+        let Some(peer) = self.0.peer(host).filter(|_| voters().count() > 2) else {
+            return false;
+        };
+        if voters().any(Peer::is_vacant) {
+            return false;
+        }
+        peer.vacate(&self.0.common);
+        true
     }
 }
 

@@ -10,6 +10,7 @@ use crate::quorum::ServerId;
 use crate::quorum::packet::{LEARNER_PROTOCOL_VERSION, PacketType, QuorumPacket, encode_epoch};
 use crate::quorum::zab::learner_handler::{LearnerId, Stage};
 use crate::quorum::zab::{EpochFile, LAST_EPOCH, first_zxid};
+use crate::storage::NO_HISTORY;
 
 impl Leader {
     /// A learner has introduced itself.
@@ -163,8 +164,7 @@ impl Leader {
                     };
                     return self.drop_learner(from, loss);
                 }
-                // An empty server that may not vote has −1 for its last zxid.
-                if last_zxid != Zxid(-1) {
+                if last_zxid != NO_HISTORY {
                     acks.extend(server.filter(|id| self.config.is_voter(*id)));
                 }
             }

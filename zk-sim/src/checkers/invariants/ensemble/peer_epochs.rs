@@ -1,5 +1,5 @@
-//! Epochs on a server's disk never decrease, whatever becomes of the server, and the one it
-//! is in is never later than the one it has accepted.
+//! Epochs on a server's disk never decrease, whatever becomes of the server as long as it has
+//! that disk, and the one it is in is never later than the one it has accepted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,8 +30,16 @@ impl Invariant for PeerEpochs {
 
 impl PeerEpochs {
     fn go_on(&mut self, seen: &PeerSeen) -> Result<(), String> {
-        if seen.state == PeerState::Down {
-            return Ok(());
+        match seen.state {
+            PeerState::Down => return Ok(()),
+            PeerState::Emptied => {
+                self.0.remove(&seen.peer);
+                return Ok(());
+            }
+            PeerState::Looking
+            | PeerState::Following
+            | PeerState::Leading
+            | PeerState::Observing => {}
         }
         let PeerSeen {
             peer,
