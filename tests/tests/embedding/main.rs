@@ -6,6 +6,7 @@
     reason = "what fails to unwrap has failed the test"
 )]
 
+mod empty_disk;
 mod faults;
 mod leader_loss;
 mod lost_creates;
