@@ -105,6 +105,19 @@ pub trait File: fmt::Debug + Send + Sync + 'static {
     /// before the sync, any part of them may have been written.
     fn write_at(&self, offset: u64, bytes: Bytes) -> BoxFuture<io::Result<()>>;
 
+    /// [`write_at`](Self::write_at) and then [`sync_data`](Self::sync_data). One call, because
+    /// whoever waits for both need not be woken between them.
+    ///
+    /// Durable once it has succeeded. After an error, and where the call was dropped, any part
+    /// of the bytes may have been written, and nobody knows what is durable.
+    fn write_at_and_sync(&self, offset: u64, bytes: Bytes) -> BoxFuture<io::Result<()>> {
+        let (write, sync) = (self.write_at(offset, bytes), self.sync_data());
+        Box::pin(async move {
+            let (written, synced) = tokio::join!(biased; write, sync);
+            written.and(synced)
+        })
+    }
+
     /// Up to `len` bytes from `offset` on; fewer only where the file ends, none
     /// behind its end. Never allocates more than the file holds.
     fn read_at(&self, offset: u64, len: usize) -> BoxFuture<io::Result<Bytes>>;

@@ -86,6 +86,9 @@ async fn bytes_come_back(disk: &dyn Disk, dir: &Path) {
     // A write in the middle does not move the end.
     file.append(Bytes::from_static(b"?")).await.unwrap();
     assert_eq!(contents(&*file).await, "Jello world\0\0!?");
+    let both = file.write_at_and_sync(16, Bytes::from_static(b"."));
+    both.await.unwrap();
+    assert_eq!(contents(&*file).await, "Jello world\0\0!?\0.");
 }
 
 async fn truncation_cuts_and_extends(disk: &dyn Disk, dir: &Path) {

@@ -71,6 +71,8 @@ impl IoThread {
         let ticket = calls.next_ticket;
         calls.next_ticket += 1;
         calls.waiting.push_back((ticket, job));
+        // Woken under the lock, the thread would have to wait for it.
+        drop(calls);
         queue.changed.notify_one();
         Ok(Place {
             thread: self.clone(),

@@ -97,6 +97,17 @@ fn list(dir: &Path) -> io::Result<Vec<OsString>> {
     Ok(names)
 }
 
+#[cfg(unix)]
+fn write_all_at(file: &fs::File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
+
+#[cfg(not(unix))]
+fn write_all_at(mut file: &fs::File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    file.seek(SeekFrom::Start(offset))?;
+    file.write_all(bytes)
+}
+
 #[cfg(not(windows))]
 fn sync_dir(dir: &Path) -> io::Result<()> {
     // A file opens too; its sync would prove nothing about names.
@@ -154,9 +165,13 @@ impl File for TokioFile {
     }
 
     fn write_at(&self, offset: u64, bytes: Bytes) -> BoxFuture<io::Result<()>> {
-        self.run("write", move |mut file| {
-            file.seek(SeekFrom::Start(offset))?;
-            file.write_all(&bytes)
+        self.run("write", move |file| write_all_at(file, &bytes, offset))
+    }
+
+    fn write_at_and_sync(&self, offset: u64, bytes: Bytes) -> BoxFuture<io::Result<()>> {
+        self.run("write and sync", move |file| {
+            write_all_at(file, &bytes, offset)?;
+            file.sync_data()
         })
     }
 
