@@ -9,7 +9,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use zk_env::{Disk, File, OpenMode};
 use zk_proto::Zxid;
 
@@ -29,6 +29,11 @@ pub(crate) struct LogSettings {
 
 /// Room that has to be left, or the file is extended.
 const PREALLOCATION_MARGIN: u64 = 4096;
+
+/// Zeros that are written behind the records when these reach what has not been written. A file
+/// that was only extended has no room on the disk yet, and every sync would have to wait for
+/// the file system's journal as well; over zeros it is the data alone.
+const ZEROS_AHEAD: u64 = 512 << 10;
 
 /// Bytes that may be appended before they have to be flushed.
 pub(crate) const BATCH_LIMIT: usize = 4 << 20;
@@ -56,6 +61,8 @@ struct OpenFile {
     position: u64,
     /// What the file has been extended to.
     len: u64,
+    /// Up to where it has been written, with records or zeros.
+    written: u64,
 }
 
 impl TxnLog {
@@ -107,7 +114,7 @@ impl TxnLog {
         let Some(first) = self.pending_first.take() else {
             return Ok(());
         };
-        let records = self.pending.split().freeze();
+        let records = self.pending.split();
         let flushed = self.write(first, records).await;
         if let Err(error) = &flushed {
             self.failure = Some(error.clone());
@@ -126,7 +133,7 @@ impl TxnLog {
         Ok(())
     }
 
-    async fn write(&mut self, first: Zxid, records: Bytes) -> Result<(), StorageError> {
+    async fn write(&mut self, first: Zxid, records: BytesMut) -> Result<(), StorageError> {
         match &mut self.open {
             Some(open) => open.write(records, self.settings).await,
             None => {
@@ -147,7 +154,7 @@ impl TxnLog {
 async fn create(
     disk: &Arc<dyn Disk>,
     path: PathBuf,
-    records: Bytes,
+    records: BytesMut,
     settings: LogSettings,
 ) -> Result<OpenFile, StorageError> {
     let file = match disk.open(&path, OpenMode::CreateNew).await {
@@ -167,17 +174,43 @@ async fn create(
         file,
         position: 0,
         len: FILE_HEADER.len() as u64,
+        written: 0,
     };
     let mut bytes = BytesMut::with_capacity(FILE_HEADER.len() + records.len());
     bytes.extend_from_slice(&FILE_HEADER);
     bytes.extend_from_slice(&records);
-    open.write(bytes.freeze(), settings).await?;
+    open.write(bytes, settings).await?;
     Ok(open)
 }
 
 impl OpenFile {
-    async fn write(&mut self, bytes: Bytes, settings: LogSettings) -> Result<(), StorageError> {
+    async fn write(
+        &mut self,
+        mut bytes: BytesMut,
+        settings: LogSettings,
+    ) -> Result<(), StorageError> {
         let end = self.position + bytes.len() as u64;
+        self.extend_for(end, settings).await?;
+        if settings.preallocate > 0 && settings.force_sync && end > self.written {
+            self.written = self.len.min(end + ZEROS_AHEAD);
+            bytes.resize((self.written - self.position) as usize, 0);
+        }
+        let bytes = bytes.freeze();
+        let (operation, write) = if settings.force_sync {
+            let write = self.file.write_at_and_sync(self.position, bytes);
+            ("write and sync", write)
+        } else {
+            ("write to", self.file.write_at(self.position, bytes))
+        };
+        let written = write.await;
+        written.map_err(StorageError::disk(operation, &self.path))?;
+        self.position = end;
+        self.len = self.len.max(end);
+        Ok(())
+    }
+
+    /// Extends the file if what ends there does not leave enough room.
+    async fn extend_for(&mut self, end: u64, settings: LogSettings) -> Result<(), StorageError> {
         if settings.preallocate > 0 && end + PREALLOCATION_MARGIN >= self.len {
             while end + PREALLOCATION_MARGIN >= self.len {
                 self.len += settings.preallocate;
@@ -185,19 +218,6 @@ impl OpenFile {
             let extended = self.file.truncate(self.len).await;
             extended.map_err(StorageError::disk("extend", &self.path))?;
         }
-        let write = self.file.write_at(self.position, bytes);
-        if settings.force_sync {
-            // The disk keeps their order. Asked for one after the other, the sync would begin
-            // only once this task has run again, and everybody waits for it.
-            let (written, synced) = tokio::join!(biased; write, self.file.sync_data());
-            written.map_err(StorageError::disk("write to", &self.path))?;
-            synced.map_err(StorageError::disk("sync", &self.path))?;
-        } else {
-            let written = write.await;
-            written.map_err(StorageError::disk("write to", &self.path))?;
-        }
-        self.position = end;
-        self.len = self.len.max(end);
         Ok(())
     }
 }
