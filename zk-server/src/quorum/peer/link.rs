@@ -24,8 +24,11 @@ const MAX_QUEUED_BYTES: usize = 256 << 20;
 /// Bytes that are written together.
 const WRITE_BYTES: usize = 64 << 10;
 
-/// What is read at once.
+/// What is read at once, and into one piece of memory: packets are slices of it.
 const READ_BYTES: usize = 64 << 10;
+
+/// Room for less than this is not worth reading into.
+const LEAST_READ_BYTES: usize = 4 << 10;
 
 /// What a packet costs in memory beside its data.
 const PACKET_OVERHEAD: usize = 64;
@@ -167,6 +170,8 @@ pub(super) async fn read_more(
     stream: &mut (impl AsyncRead + Unpin),
     input: &mut BytesMut,
 ) -> io::Result<bool> {
-    input.reserve(READ_BYTES);
+    if input.capacity() - input.len() < LEAST_READ_BYTES {
+        input.reserve(READ_BYTES);
+    }
     Ok(stream.read_buf(input).await? > 0)
 }
