@@ -29,6 +29,10 @@ const MAX_EVENTS: usize = 1024;
 const EVENTS_PER_TURN: usize = 256;
 /// Transactions taken from the machine at a time.
 const TXNS_PER_TURN: usize = 1024;
+/// Memory for the payloads of transactions is taken in pieces of this.
+const PAYLOAD_BYTES: usize = 64 << 10;
+/// What is left of a piece is left alone when it is less than this.
+const LEAST_PAYLOAD_BYTES: usize = 1 << 10;
 /// The pause after an accept that failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -56,6 +60,8 @@ pub(super) struct Leading<'p> {
     /// The last of the transactions to be committed in the machine, which happens for many
     /// at once.
     to_commit: Option<Zxid>,
+    /// What payloads are encoded into.
+    payloads: BytesMut,
     /// As many proposals are undecided as may be; the machine has more.
     is_full: bool,
     /// Who is in step has changed, and prep has to know.
@@ -113,6 +119,7 @@ impl<'p> Leading<'p> {
             report,
             tasks,
             to_commit: None,
+            payloads: BytesMut::new(),
             is_full: false,
             is_membership_stale: true,
             shown_syncs: 0,
@@ -435,13 +442,18 @@ impl<'p> Leading<'p> {
                 return;
             }
             let mut prepared = Vec::new();
+            let payloads = &mut self.payloads;
             shell.take_txns(|txn| {
-                prepared.push(Prepared::of(txn));
+                prepared.push(Prepared::of(txn, payloads));
                 prepared.len() < room.min(TXNS_PER_TURN)
             });
             if prepared.is_empty() {
                 return;
             }
+            shell.with_view(|view| {
+                let sizes = prepared.iter().map(|prepared| prepared.payload.len());
+                sizes.for_each(|bytes| view.proposed(bytes as u64));
+            });
             for prepared in prepared {
                 if !self.propose(prepared) {
                     return;
@@ -454,7 +466,6 @@ impl<'p> Leading<'p> {
     /// mix transactions up.
     fn propose(&mut self, prepared: Prepared) -> bool {
         let now = self.peer.shell.env.now();
-        let bytes = prepared.payload.len() as u64;
         let payload = |_| prepared.payload;
         let proposed = match prepared.next {
             Some(next) => self.leader.propose_reconfig(next, payload, now),
@@ -462,7 +473,6 @@ impl<'p> Leading<'p> {
         };
         match proposed {
             Ok(zxid) if zxid == prepared.zxid => {
-                self.peer.shell.with_view(|view| view.proposed(bytes));
                 self.carry_out();
                 true
             }
@@ -492,9 +502,11 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn of(txn: &Txn) -> Self {
-        let mut payload = BytesMut::new();
-        encode_txn(txn, &mut payload);
+    fn of(txn: &Txn, payloads: &mut BytesMut) -> Self {
+        if payloads.capacity() < LEAST_PAYLOAD_BYTES {
+            payloads.reserve(PAYLOAD_BYTES);
+        }
+        encode_txn(txn, payloads);
         let next = match &txn.body {
             TxnBody::Reconfig(set) => {
                 let text = String::from_utf8_lossy(set.data.as_deref().unwrap_or_default());
@@ -505,7 +517,7 @@ impl Prepared {
         };
         Self {
             zxid: txn.header.zxid,
-            payload: payload.freeze(),
+            payload: payloads.split().freeze(),
             next,
         }
     }
