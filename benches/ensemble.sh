@@ -45,6 +45,15 @@ apache_options() {
     printf '"%s" ' "${options[@]}"
 }
 
+# What the figures are of.
+describe() {
+    local cpu
+    cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1)
+    printf '%s, %s × %s, %s, %s, %s, load %s\n\n' "$(LC_ALL=C date -u '+%-d %B %Y')" \
+        "$(getconf _NPROCESSORS_ONLN)" "${cpu:-$(uname -m)}" "$(uname -sr)" "$(rustc --version)" \
+        "$("$java" -version 2>&1 | head -n 1)" "$(cut -d ' ' -f 1-3 /proc/loadavg 2>/dev/null || echo unknown)"
+}
+
 measure() {
     local figure=$1
     shift
@@ -59,6 +68,7 @@ cargo build --release --package zk-server --package zk-benches --bins
 scripts/apache.sh fetch "$APACHE"
 mkdir -p "$dir"
 write_systems
+describe
 if (($#)); then
     measure "$@"
 else

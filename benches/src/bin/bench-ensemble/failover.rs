@@ -34,7 +34,7 @@ pub(crate) async fn run(failover: &Failover) -> Result<()> {
             }
         }
     }
-    println!("{table}");
+    println!("{}\n{table}\n", table.head());
     Ok(())
 }
 

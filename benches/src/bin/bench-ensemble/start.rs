@@ -16,7 +16,7 @@ const KINDS: [&str; 2] = ["disk, TCP", "memory"];
 /// Interleaved, each time in a runtime of its own, as tests have it.
 pub(crate) fn run(start: &Start) -> Result<()> {
     let title = format!("start of {} servers in one process, ms", start.servers);
-    let mut table = Table::new(title, Better::Less, 1, &KINDS);
+    let mut table = Table::new(title, Better::Less, 1, &KINDS).incomparable();
     for _ in 0..start.rounds {
         for (row, kind) in KINDS.into_iter().enumerate() {
             let builder = Ensemble::builder().voters(start.servers);
@@ -28,7 +28,7 @@ pub(crate) fn run(start: &Start) -> Result<()> {
             table.add(row, runtime.block_on(millis(builder))?, &[]);
         }
     }
-    println!("{table}");
+    println!("{}\n{table}\n", table.head());
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Samples of all rounds as medians.
+//! Samples of all rounds as medians, in the form that README.md has them in.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ pub(crate) enum Better {
 }
 
 /// The rounds of one workload, a row per system; the last is what the others are compared
-/// with.
+/// with, round by round.
 #[derive(Debug)]
 pub(crate) struct Table {
     title: String,
@@ -19,6 +19,8 @@ pub(crate) struct Table {
     /// Figures beside the one that is compared.
     extras: Vec<&'static str>,
     rows: Vec<Row>,
+    /// Rows are different things, and nothing is said of one by another.
+    is_incomparable: bool,
 }
 
 #[derive(Debug)]
@@ -41,6 +43,7 @@ impl Table {
             decimals,
             extras: Vec::new(),
             rows: rows.collect(),
+            is_incomparable: false,
         }
     }
 
@@ -53,6 +56,12 @@ impl Table {
         self
     }
 
+    /// Leaves out how many times as good one is as another.
+    pub(crate) fn incomparable(mut self) -> Self {
+        self.is_incomparable = true;
+        self
+    }
+
     /// Adds a round to the system at `row`. What is not known of it is left out.
     pub(crate) fn add(&mut self, row: usize, sample: f64, extras: &[Option<f64>]) {
         let row = &mut self.rows[row];
@@ -61,39 +70,55 @@ impl Table {
             column.extend(extra);
         }
     }
+
+    /// The titles of the columns, which tables of the same kind share.
+    pub(crate) fn head(&self) -> String {
+        let mut titles = vec!["", "median (min … max)"];
+        titles.extend(&self.extras);
+        let against = self.rows.last().map(|row| format!("× {}", row.name));
+        if !self.is_incomparable {
+            titles.extend(against.as_deref());
+        }
+        format!(
+            "| {} |\n|{}",
+            titles.join(" | "),
+            "---|".repeat(titles.len())
+        )
+    }
+
+    /// How many times as good as the last, as the median over the rounds.
+    fn ratio(&self, row: &Row) -> Option<f64> {
+        let of = &self.rows.last()?.samples;
+        let pairs = row.samples.iter().zip(of);
+        let ratios = pairs.map(|(own, of)| match self.better {
+            Better::More => own / of,
+            Better::Less => of / own,
+        });
+        median(&ratios.collect::<Vec<_>>())
+    }
 }
 
+/// A title and the rows, to stand below the [`head`](Table::head).
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reference = self.rows.last();
-        let of = reference.map_or("", |row| row.name.as_str());
         let decimals = self.decimals;
-        writeln!(f, "{}", self.title)?;
-        write!(f, "{:16} {:>9} {:>21}", "", "median", "(min … max)")?;
-        for title in &self.extras {
-            write!(f, " {title:>10}")?;
-        }
-        writeln!(f, "  × {of}")?;
-        let reference = reference.and_then(|row| median(&row.samples));
+        let columns = 1 + self.extras.len() + usize::from(!self.is_incomparable);
+        write!(f, "| **{}** |{}", self.title, " |".repeat(columns))?;
         for row in &self.rows {
-            let own = median(&row.samples);
             let low = row.samples.iter().copied().fold(f64::MAX, f64::min);
             let high = row.samples.iter().copied().fold(0.0, f64::max);
-            let range = format!("({low:.decimals$} … {high:.decimals$})");
+            let own = figure(median(&row.samples), decimals);
             write!(
                 f,
-                "{:16} {:>9} {range:>21}",
-                row.name,
-                figure(own, decimals)
+                "\n| {} | {own} ({low:.decimals$} … {high:.decimals$}) |",
+                row.name
             )?;
             for column in &row.extras {
-                write!(f, " {:>10}", figure(median(column), 1))?;
+                write!(f, " {} |", figure(median(column), 1))?;
             }
-            let ratio = own.zip(reference).map(|(own, of)| match self.better {
-                Better::More => own / of,
-                Better::Less => of / own,
-            });
-            writeln!(f, "  {}", figure(ratio, 2))?;
+            if !self.is_incomparable {
+                write!(f, " {} |", figure(self.ratio(row), 2))?;
+            }
         }
         Ok(())
     }
@@ -116,38 +141,42 @@ fn figure(value: Option<f64>, decimals: usize) -> String {
 mod tests {
     use super::*;
 
-    fn last_words(table: &Table) -> Vec<String> {
-        let text = table.to_string();
-        let words = text
+    fn rows(table: &Table) -> Vec<String> {
+        table
+            .to_string()
             .lines()
-            .skip(2)
-            .filter_map(|row| row.split(' ').next_back());
-        words.map(str::to_owned).collect()
+            .skip(1)
+            .map(str::to_owned)
+            .collect()
     }
 
     #[test]
-    fn a_ratio_says_how_many_times_as_good_as_the_last() {
+    fn a_ratio_is_that_of_each_round_and_says_how_many_times_as_good() {
         for (better, expected) in [(Better::More, "0.50"), (Better::Less, "2.00")] {
             let mut table = Table::new("title".to_owned(), better, 0, &["ours", "theirs"]);
-            for (ours, theirs) in [(1.0, 2.0), (2.0, 4.0), (30.0, 30.0)] {
+            // A slow round is everybody's: that of the medians would be another.
+            for (ours, theirs) in [(1.0, 2.0), (40.0, 80.0), (5.0, 7.0)] {
                 table.add(0, ours, &[]);
                 table.add(1, theirs, &[]);
             }
-            assert_eq!(last_words(&table), [expected, "1.00"], "{table}");
+            let expected = [
+                format!("| ours | 5 (1 … 40) | {expected} |"),
+                "| theirs | 7 (2 … 80) | 1.00 |".to_owned(),
+            ];
+            assert_eq!(rows(&table), expected);
+            let head = "|  | median (min … max) | × theirs |\n|---|---|---|";
+            assert_eq!(table.head(), head);
         }
     }
 
     #[test]
     fn what_is_unknown_of_some_rounds_is_the_median_of_the_others() {
         let mut table = Table::new("title".to_owned(), Better::Less, 1, &["ours"])
-            .with_extras(&["known", "never"]);
+            .with_extras(&["known", "never"])
+            .incomparable();
         table.add(0, 1.0, &[Some(7.0), None]);
         table.add(0, 2.0, &[None, None]);
-        let text = table.to_string();
-        let words: Vec<_> = text.lines().last().unwrap().split_whitespace().collect();
-        assert_eq!(
-            words,
-            ["ours", "1.5", "(1.0", "…", "2.0)", "7.0", "-", "1.00"]
-        );
+        assert_eq!(rows(&table), ["| ours | 1.5 (1.0 … 2.0) | 7.0 | - |"]);
+        assert_eq!(table.head().lines().last(), Some("|---|---|---|---|"));
     }
 }

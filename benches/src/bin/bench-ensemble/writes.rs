@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use zk_benches::DATA_LEN;
+use zk_benches::{DATA_LEN, process_cpu};
 use zk_client::{Client, CreateMode, Reply};
 
 use crate::args::Writes;
@@ -63,17 +63,21 @@ async fn run_on(writes: &Writes, count: usize) -> Result<()> {
             for (row, contestant) in contestants.iter().enumerate() {
                 let measured = contestant.measure(*workload, round).await?;
                 if round >= writes.rounds.warm_up {
-                    table.add(row, measured.per_second, &[measured.cpu_micros]);
+                    table.add(row, measured.per_second, &measured.cpu_micros);
                 }
             }
         }
     }
     if let Some(sync) = median(&syncs) {
-        println!("one fdatasync of a small record: {sync:.0} µs\n");
+        println!("One fdatasync of a small record: {sync:.0} µs.\n");
+    }
+    if let Some((_, first)) = tables.first() {
+        println!("{}", first.head());
     }
     for (_, table) in tables {
         println!("{table}");
     }
+    println!();
     Ok(())
 }
 
@@ -95,8 +99,12 @@ fn table(workload: Workload, servers: usize, names: &[&str]) -> Table {
         in_flight,
         ..
     } = workload;
-    let title = format!("{operation}, {servers} server(s), {in_flight} in flight, per second");
-    Table::new(title, Better::More, 0, names).with_extras(&["CPU µs"])
+    let servers = match servers {
+        1 => "1 server".to_owned(),
+        _ => format!("{servers} servers"),
+    };
+    let title = format!("{operation}, {servers}, {in_flight} in flight, per second");
+    Table::new(title, Better::More, 0, names).with_extras(&["CPU µs", "client µs"])
 }
 
 /// A system's servers and sessions with all of them.
@@ -107,8 +115,8 @@ struct Contestant {
 
 struct Measured {
     per_second: f64,
-    /// Of all servers, for each write.
-    cpu_micros: Option<f64>,
+    /// Of all servers and of the client, for each write.
+    cpu_micros: [Option<f64>; 2],
 }
 
 impl Contestant {
@@ -136,7 +144,7 @@ impl Contestant {
     /// One round, and what it has created is deleted again.
     async fn measure(&self, workload: Workload, round: u32) -> Result<Measured> {
         let count = self.sessions.len().min(workload.in_flight);
-        let cpu = self.servers.cpu();
+        let cpu = self.cpu();
         let begin = Instant::now();
         let until = begin + Duration::from_millis(workload.millis);
         let mut tasks = Vec::new();
@@ -160,11 +168,7 @@ impl Contestant {
             done.push(task.await.map_err(|_| "a writer has panicked")??);
         }
         let took = begin.elapsed();
-        let cpu = self
-            .servers
-            .cpu()
-            .zip(cpu)
-            .map(|(after, before)| after - before);
+        let after = self.cpu();
         let count: u64 = done.iter().map(|(_, written)| written).sum();
         if workload.operation == Operation::Create {
             for (writer, written) in &done {
@@ -173,8 +177,16 @@ impl Contestant {
         }
         Ok(Measured {
             per_second: count as f64 / took.as_secs_f64(),
-            cpu_micros: cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / count as f64),
+            cpu_micros: [0, 1].map(|whose| {
+                let used = after[whose]?.saturating_sub(cpu[whose]?);
+                Some(used.as_secs_f64() * 1e6 / count as f64)
+            }),
         })
+    }
+
+    /// Of all servers and of the client, so far.
+    fn cpu(&self) -> [Option<Duration>; 2] {
+        [self.servers.cpu(), process_cpu()]
     }
 }
 
