@@ -30,6 +30,8 @@ pub struct Transaction {
     pub err: ErrorCode,
     /// What the reaper wanted to delete; a client's request tells by itself.
     pub path: Option<String>,
+    /// The members as of it, if it is a reconfiguration that was not refused.
+    pub config: Option<String>,
 }
 
 /// Called for each transaction in the order of zxids, while the server's lock is held.
@@ -122,7 +124,15 @@ fn describe(txn: &Txn, reaped: Option<&str>) -> Transaction {
         op: op_of(&txn.body),
         err,
         path: reaped.map(str::to_owned),
+        config: match &txn.body {
+            TxnBody::Reconfig(set) => set.data.as_deref().map(text),
+            _ => None,
+        },
     }
+}
+
+fn text(data: &[u8]) -> String {
+    String::from_utf8_lossy(data).into_owned()
 }
 
 const fn op_of(body: &TxnBody) -> OpCode {

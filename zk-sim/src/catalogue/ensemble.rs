@@ -4,7 +4,7 @@ use super::Entry;
 use super::Met::{FaultAt, Places, Test};
 use super::entry;
 
-/// All of it, by id. Not of runs with ensembles: reconfiguration (E28), Apache's servers beside
+/// All of it, by id. Not of runs with ensembles: Apache's servers beside
 /// ours (E31), a tree that differs (E36), and snapshots larger than `initLimit` allows for (E39).
 pub const ENSEMBLE_CATALOGUE: &[Entry] = &[
     entry(
@@ -162,6 +162,11 @@ pub const ENSEMBLE_CATALOGUE: &[Entry] = &[
         FaultAt("restart", "zab: learner serves"),
     ),
     entry(
+        "E28",
+        "members change while faults strike",
+        Places(&["ensemble: members changed while a fault lasts"]),
+    ),
+    entry(
         "E29",
         "disk replaced by an empty one",
         Places(&["ensemble: voter with a new disk serves"]),
@@ -219,13 +224,13 @@ mod tests {
     use super::super::tests::sources;
     use super::*;
     use crate::cli::ENSEMBLES;
-    use crate::faults::CRASH_POINTS;
+    use crate::faults::{CRASH_POINTS, RECONFIG_CRASH_POINTS};
 
     #[test]
     fn ids_stand_in_order_and_once() {
         let ids: Vec<_> = ENSEMBLE_CATALOGUE.iter().map(|entry| entry.id).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
-        assert_eq!(ids.len(), 36);
+        assert_eq!(ids.len(), 37);
     }
 
     #[test]
@@ -249,7 +254,7 @@ mod tests {
     #[test]
     fn servers_come_to_every_crash_point() {
         let code = sources(&["zk-server/src"]);
-        for point in CRASH_POINTS {
+        for point in CRASH_POINTS.iter().chain(RECONFIG_CRASH_POINTS) {
             assert!(
                 code.contains(&format!("\"{}\"", point.place)),
                 "{}",

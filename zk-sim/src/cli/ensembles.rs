@@ -6,7 +6,8 @@ use crate::faults::mix::{ENSEMBLE_MIXES, drawn_for_ensemble};
 use crate::runner::{Ensemble, Run};
 use crate::workload;
 
-/// Whole ensembles, three to five voters and up to two observers, under faults.
+/// Whole ensembles, three to five voters and up to two observers, under faults; of some the
+/// members change meanwhile.
 pub const ENSEMBLES: &Suite = &Suite {
     name: "ensembles-sim",
     target: "-p zk-sim --bin ensembles-sim",
@@ -58,6 +59,10 @@ pub const ENSEMBLES: &Suite = &Suite {
     ],
     finish: |run: Run| {
         let ensemble = Ensemble::drawn(run.seed());
+        let run = match ensemble.is_dynamic() {
+            true => workload::with_operator(run),
+            false => run,
+        };
         run.ensemble(ensemble)
     },
 };

@@ -101,3 +101,19 @@ pub const CRASH_POINTS: &[CrashPoint] = &[
         crash: "crash: snapshot written",
     },
 ];
+
+/// Those of a change of members, where members may change.
+pub const RECONFIG_CRASH_POINTS: &[CrashPoint] = &[
+    CrashPoint {
+        place: "zab: leader proposed a configuration",
+        crash: "crash: leader proposed a configuration",
+    },
+    CrashPoint {
+        place: "zab: leader activates a configuration",
+        crash: "crash: leader activates a configuration",
+    },
+    CrashPoint {
+        place: "zab: learner activates a configuration",
+        crash: "crash: learner activates a configuration",
+    },
+];

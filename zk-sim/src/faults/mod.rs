@@ -10,7 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use cast::{FOLLOWER, LEADER};
-pub use crash_points::{CRASH_POINTS, CrashPoint};
+pub use crash_points::{CRASH_POINTS, CrashPoint, RECONFIG_CRASH_POINTS};
 
 /// One thing that goes wrong.
 #[derive(Clone, Debug, PartialEq)]

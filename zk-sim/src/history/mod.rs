@@ -83,6 +83,8 @@ pub struct Transaction {
     pub err: ErrorCode,
     /// What a transaction without a request is about: the reaped path.
     pub path: Option<String>,
+    /// The members of the ensemble as of it, if it is a reconfiguration that was not refused.
+    pub config: Option<String>,
     /// When it was made.
     pub at: At,
 }

@@ -38,6 +38,9 @@ pub(super) enum Outcome {
     Checked,
 }
 
+/// Of a znode whose version does not matter.
+const ANY_VERSION: i32 = -1;
+
 /// Whether `op` is a write by itself.
 pub(super) const fn is_single(op: OpCode) -> bool {
     matches!(
@@ -82,6 +85,34 @@ impl Model {
                 effect.outcome.answer()
             }),
         };
+        Done {
+            events,
+            answer: answer.into(),
+        }
+    }
+
+    /// A reconfiguration that the leader has let through. What it says of the members is not
+    /// modelled: the znode tells each server's own view of them.
+    pub fn reconfigure(&mut self, asker: Asker<'_>, zxid: Zxid, time_ms: i64) -> Done {
+        self.last_zxid = zxid;
+        let writing = Writing {
+            asker,
+            zxid,
+            time_ms,
+        };
+        let mut events = Vec::new();
+        let changed = self.set_data(
+            &Some("/zookeeper/config".into()),
+            &None,
+            ANY_VERSION,
+            writing,
+        );
+        let answer = changed.map(|effect| {
+            if let Some(change) = &effect.change {
+                self.announce(change, &mut events);
+            }
+            effect.outcome.answer()
+        });
         Done {
             events,
             answer: answer.into(),

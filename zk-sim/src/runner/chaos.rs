@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use zk_env::Probe;
 
 use crate::Sim;
-use crate::faults::{CRASH_POINTS, Fault, FaultKind, LEADER, apply};
+use crate::faults::{CRASH_POINTS, Fault, FaultKind, LEADER, RECONFIG_CRASH_POINTS, apply};
 
 use super::crew::Crew;
 use super::servers::Keeper;
@@ -89,7 +89,7 @@ impl Chaos {
                 if keeper.is_of_ensemble() {
                     self.note(step.index, kind, &sim.env(super::FIRST_PEER).probe());
                 }
-                apply::begin(sim, kind, keeper);
+                begin(sim, kind, keeper);
                 *struck.entry(kind.name()).or_default() += 1;
                 if let FaultKind::WallJump { host, .. } = kind {
                     sim.env(host).probe().reached(if super::is_server(host) {
@@ -101,6 +101,9 @@ impl Chaos {
                 continue;
             }
             apply::end(sim, kind, keeper);
+            if lasts_a_while(kind) {
+                keeper.note_fault(false);
+            }
             if let FaultKind::Kill { host } = kind
                 && sim.host(host).is_up()
             {
@@ -159,11 +162,32 @@ impl Chaos {
                 continue;
             };
             *kind = FaultKind::Kill { host: host.clone() };
-            apply::begin(sim, kind, keeper);
-            let point = CRASH_POINTS.iter().find(|point| point.place == place);
+            begin(sim, kind, keeper);
+            let mut points = CRASH_POINTS.iter().chain(RECONFIG_CRASH_POINTS);
+            let point = points.find(|point| point.place == place);
             if let Some(point) = point {
                 sim.env(&host).probe().reached(point.crash);
             }
         }
     }
+}
+
+fn begin(sim: &Sim, kind: &FaultKind, keeper: &Keeper) {
+    apply::begin(sim, kind, keeper);
+    if lasts_a_while(kind) {
+        keeper.note_fault(true);
+    }
+}
+
+/// Whether something is wrong until the fault ends: neither over at once, nor still waiting for
+/// somebody to come to a place.
+const fn lasts_a_while(kind: &FaultKind) -> bool {
+    !matches!(
+        kind,
+        FaultKind::Fin { .. }
+            | FaultKind::DropConnections { .. }
+            | FaultKind::ExpireSession { .. }
+            | FaultKind::BitRot { .. }
+            | FaultKind::KillAt { .. }
+    )
 }

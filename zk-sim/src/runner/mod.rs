@@ -30,8 +30,7 @@ mod totals;
 mod verdict;
 
 pub use ensemble::Ensemble;
-use ensemble::PEER;
-pub(crate) use ensemble::{CLIENT_PORT, OBSERVER};
+pub(crate) use ensemble::{CLIENT_PORT, OBSERVER, PEER, SPARE, id_of, server_line};
 pub use pool::run_all;
 pub use report::Report;
 pub use run::{DrawFaults, Run};
@@ -49,7 +48,8 @@ const FIRST_PEER: &str = "peer-1";
 
 /// Whether a host is that of a server of the run.
 pub(crate) fn is_server(host: &str) -> bool {
-    host == SERVER || host.starts_with(PEER) || host.starts_with(OBSERVER)
+    let kinds = [PEER, OBSERVER, SPARE];
+    host == SERVER || kinds.iter().any(|kind| host.starts_with(kind))
 }
 
 /// The host on which workloads are verified.

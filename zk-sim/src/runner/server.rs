@@ -81,6 +81,7 @@ pub(super) fn seen(transaction: &observe::Transaction, at: At) -> Transaction {
         op: transaction.op,
         err: transaction.err,
         path: transaction.path.clone(),
+        config: transaction.config.clone(),
         at,
     }
 }

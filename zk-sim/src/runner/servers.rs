@@ -110,6 +110,13 @@ impl Keeper {
         }
     }
 
+    /// A fault begins or ends that lasts for a while.
+    pub(super) fn note_fault(&self, begins: bool) {
+        if let Self::Ensemble(keeper) = self {
+            keeper.note_fault(begins);
+        }
+    }
+
     fn control(&self) -> &dyn ServerControl {
         match self {
             Self::Standalone(keeper) => keeper,

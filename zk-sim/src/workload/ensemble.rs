@@ -6,9 +6,9 @@ use zk_env::EnvRng;
 
 use super::{
     Entry, bursts, counter, document, entries, ephemerals, expiry, idle, intruders, keeping, locks,
-    mixed, queue, sync_read, watches,
+    members, mixed, queue, sync_read, watches,
 };
-use crate::runner::Workload;
+use crate::runner::{Ensemble, Workload};
 use crate::trace::derive;
 
 /// The workloads for ensembles.
@@ -26,14 +26,22 @@ pub const ENSEMBLE_WORKLOADS: &[Entry] = entries! {
     "bursts", "hundreds of pipelined writes, whose fates must fit", bursts::Bursts;
     "idle", "many clients that do next to nothing", idle::Idle;
     "intruders", "strangers at the ports that servers keep for each other", intruders::Intruders;
+    "members", "an operator who changes the members, where they may change", members::Members;
 };
 
-/// What a seed runs unless told otherwise: `ledger`, and two others drawn from it.
+/// The workload that is drawn with the ensemble.
+const MEMBERS: &str = "members";
+
+/// What a seed runs unless told otherwise: `ledger`, and two others drawn from it; and
+/// [`MEMBERS`], where members may change.
 pub fn drawn_for_ensemble(seed: u64) -> Vec<Arc<dyn Workload>> {
     let (first, others) = ENSEMBLE_WORKLOADS.split_at(1);
-    let mut others: Vec<&Entry> = others.iter().collect();
+    let (operator, mut others): (Vec<&Entry>, Vec<&Entry>) =
+        others.iter().partition(|entry| entry.name == MEMBERS);
     EnvRng::from_seed(derive(seed, &["workloads of an ensemble"])).shuffle(&mut others);
     let chosen = first.iter().chain(others.into_iter().take(2));
+    let is_dynamic = Ensemble::drawn(seed).is_dynamic();
+    let chosen = chosen.chain(operator.into_iter().filter(|_| is_dynamic));
     chosen.map(|entry| (entry.make)()).collect()
 }
 

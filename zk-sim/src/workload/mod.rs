@@ -24,6 +24,7 @@ mod large;
 mod ledger;
 mod liars;
 mod locks;
+mod members;
 mod mixed;
 mod observed;
 mod queue;
@@ -35,6 +36,7 @@ mod watches;
 use std::sync::Arc;
 
 pub use ensemble::{ENSEMBLE_WORKLOADS, drawn_for_ensemble};
+pub(crate) use members::with_operator;
 use zk_env::EnvRng;
 
 use crate::runner::Workload;

@@ -71,6 +71,7 @@ mod tests {
             op: *op,
             err: ErrorCode::Ok,
             path: None,
+            config: None,
             at: Duration::ZERO,
         });
         AfterTheEnd::default().check(&History {

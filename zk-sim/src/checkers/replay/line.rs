@@ -218,6 +218,9 @@ impl Request {
     /// The path that it is about, if it is about one.
     pub(super) fn path(&self) -> Option<String> {
         let op = self.op()?;
+        if op == OpCode::Reconfig {
+            return Some("/zookeeper/config".to_owned());
+        }
         let has_none = matches!(
             op,
             OpCode::Multi

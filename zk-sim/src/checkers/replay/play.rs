@@ -276,6 +276,13 @@ impl<'h> Play<'h> {
             session,
             identities: &identities,
         };
+        if asked == OpCode::Reconfig && self.is_ensemble {
+            match transaction.err {
+                ErrorCode::Ok => return Ok(self.model.reconfigure(asker, zxid, time_ms)),
+                err if of_the_members(err) => return Ok(self.model.refuse(err, zxid)),
+                _ => {}
+            }
+        }
         Ok(self.model.write(asker, asked, &request.body, zxid, time_ms))
     }
 
@@ -432,6 +439,18 @@ const fn of_the_session(err: ErrorCode) -> bool {
     matches!(
         err,
         ErrorCode::SessionExpired | ErrorCode::SessionMoved | ErrorCode::UnknownSession
+    )
+}
+
+/// Whether it is the change itself that a leader refuses: whether it may be made depends on
+/// who is connected, and on what is decided already.
+const fn of_the_members(err: ErrorCode) -> bool {
+    matches!(
+        err,
+        ErrorCode::ReconfigInProgress
+            | ErrorCode::NewConfigNoQuorum
+            | ErrorCode::BadVersion
+            | ErrorCode::BadArguments
     )
 }
 

@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
-use super::super::{CRASH_POINTS, DiskFault, DnsFault, FOLLOWER, Fault, FaultKind, LEADER};
+use super::super::{
+    CRASH_POINTS, DiskFault, DnsFault, FOLLOWER, Fault, FaultKind, LEADER, RECONFIG_CRASH_POINTS,
+};
 use super::{Draw, Family, LONG, Mix};
-use crate::runner::OBSERVER;
+use crate::runner::{OBSERVER, SPARE};
 use crate::trace::derive;
 
 /// Kinds of trouble that an ensemble may have.
@@ -182,6 +184,12 @@ impl Draw<'_> {
     }
 
     fn crash_point(&mut self) -> FaultKind {
+        let is_dynamic = self.servers.iter().any(|host| host.starts_with(SPARE));
+        if is_dynamic && self.rng.below(3) == 0 {
+            let pick = self.rng.below(RECONFIG_CRASH_POINTS.len() as u64);
+            let place = RECONFIG_CRASH_POINTS[pick as usize].place;
+            return FaultKind::KillAt { place };
+        }
         let pick = self.rng.below(CRASH_POINTS.len() as u64);
         let place = CRASH_POINTS[pick as usize].place;
         FaultKind::KillAt { place }

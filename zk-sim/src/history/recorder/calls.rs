@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use zk_client::{
-    Acl, AddWatchMode, ClientInfo, CreateMode, CreateOptions, MultiRead, ReadResult, Reply, Stat,
-    Watcher, WatcherType,
+    Acl, AddWatchMode, ClientInfo, CreateMode, CreateOptions, MultiRead, ReadResult, Reconfig,
+    Reply, Stat, Watcher, WatcherType,
 };
 use zk_proto::OpCode;
 
@@ -95,6 +95,16 @@ impl RecordedClient {
     ) -> Answered<Stat> {
         let reply = self.bare().set_acl(path, acl, version);
         self.reply(reply, OpCode::SetAcl, path, answer::acl_set)
+    }
+
+    /// As [`zk_client::Client::reconfig`].
+    pub fn reconfig(
+        &self,
+        change: &Reconfig,
+        config_version: impl Into<Option<i64>>,
+    ) -> Answered<(Bytes, Stat)> {
+        let reply = self.bare().reconfig(change, config_version);
+        self.reply(reply, OpCode::Reconfig, "/zookeeper/config", answer::data)
     }
 
     /// As [`zk_client::Client::exists`].

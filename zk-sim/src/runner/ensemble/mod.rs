@@ -8,4 +8,4 @@ mod shape;
 
 pub(super) use peers::{Keeper, Peers};
 pub use shape::Ensemble;
-pub(crate) use shape::{CLIENT_PORT, OBSERVER, PEER};
+pub(crate) use shape::{CLIENT_PORT, OBSERVER, PEER, SPARE, id_of, server_line};

@@ -132,11 +132,12 @@ impl Peer {
 
     async fn try_start(&self, common: &Common) -> Result<Arc<QuorumPeer>, ServerError> {
         let id = id_of(&self.host).and_then(|id| i64::try_from(id).ok());
-        let ensemble = EnsembleConfig::parse(&common.shape.zoo_cfg(), id.unwrap_or(0))?;
+        let ensemble = EnsembleConfig::parse(&common.shape.zoo_cfg(&self.host), id.unwrap_or(0))?;
         let addr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), CLIENT_PORT);
         let tick = common.shape.tick_time();
         let config = common.config.clone().client_addr(addr).tick_time(tick);
-        let config = config.autocreate(false);
+        let is_dynamic = common.shape.is_dynamic();
+        let config = config.autocreate(false).reconfig(is_dynamic);
         let (records, clock, host) = (
             common.records.clone(),
             common.sim.clone(),

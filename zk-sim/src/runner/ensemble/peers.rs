@@ -10,7 +10,7 @@ use zk_server::{PeerState, QuorumPeer, ServerError};
 
 use super::peer::{Common, Peer};
 use super::records::Records;
-use super::shape::{Ensemble, PEER};
+use super::shape::{Ensemble, OBSERVER, PEER};
 use crate::Sim;
 use crate::faults::apply::ServerControl;
 use crate::faults::{FOLLOWER, FaultKind, LEADER};
@@ -39,7 +39,7 @@ impl Peers {
                 sim: sim.clone(),
                 shape: shape.clone(),
                 config: run.server.clone(),
-                records: Records::new(log.clone()),
+                records: Records::new(sim, log.clone()),
                 log: log.clone(),
             },
             peers: shape.hosts().iter().map(|host| Peer::new(host)).collect(),
@@ -63,7 +63,7 @@ impl Peers {
         if voters.is_multiple_of(2) {
             probe.reached("ensemble: even number of voters");
         }
-        if voters < hosts.len() {
+        if hosts.iter().any(|host| host.starts_with(OBSERVER)) {
             probe.reached("ensemble: has an observer");
         }
     }
@@ -185,6 +185,11 @@ impl Keeper {
             let is_there = |reached: &Wanted| *reached == *peer.wanted.borrow();
             let _ = reached.wait_for(is_there).await;
         }
+    }
+
+    /// A fault begins or ends that lasts for a while.
+    pub(in crate::runner) fn note_fault(&self, begins: bool) {
+        self.0.records().fault(begins);
     }
 
     /// The fault, with the names of hosts instead of roles: those of this moment.

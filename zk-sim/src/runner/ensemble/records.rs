@@ -8,6 +8,7 @@ use zk_proto::Zxid;
 use zk_server::observe;
 
 use super::super::server::{Log, seen};
+use crate::Sim;
 use crate::history::{Applied, At, PeerSeen, Step, Transaction, TreeSeen};
 
 /// What all servers together have shown. Clones are the same one.
@@ -16,6 +17,7 @@ pub(in crate::runner) struct Records {
     state: Arc<Mutex<State>>,
     /// Told of each transaction once, when the first server has applied it.
     log: Log,
+    sim: Sim,
 }
 
 #[derive(Debug, Default)]
@@ -29,14 +31,26 @@ struct State {
     latest_trees: BTreeMap<Arc<str>, TreeSeen>,
     /// What logs on disks were seen to hold, committed or not.
     logged: BTreeMap<Zxid, Transaction>,
+    /// How many faults last.
+    faults: u32,
 }
 
 impl Records {
-    pub(super) fn new(log: Log) -> Self {
+    pub(super) fn new(sim: &Sim, log: Log) -> Self {
         Self {
             state: Arc::default(),
             log,
+            sim: sim.clone(),
         }
+    }
+
+    /// A fault begins or ends.
+    pub(super) fn fault(&self, begins: bool) {
+        let mut state = self.lock();
+        state.faults = match begins {
+            true => state.faults.saturating_add(1),
+            false => state.faults.saturating_sub(1),
+        };
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -71,7 +85,20 @@ impl Records {
             transaction: transaction.clone(),
         }));
         if is_next {
+            self.note_config(peer, &transaction);
             self.log.append(transaction);
+        }
+    }
+
+    /// Other members are in force, by what was committed first on `peer`.
+    fn note_config(&self, peer: &str, transaction: &Transaction) {
+        if transaction.config.is_none() {
+            return;
+        }
+        let probe = self.sim.env(peer).probe();
+        probe.reached("ensemble: members changed");
+        if self.lock().faults > 0 {
+            probe.reached("ensemble: members changed while a fault lasts");
         }
     }
 

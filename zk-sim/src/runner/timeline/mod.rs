@@ -135,6 +135,7 @@ fn transaction(transaction: &Transaction) -> Line {
         op,
         err,
         path,
+        config,
         at,
         time_ms: _,
     } = transaction;
@@ -144,6 +145,10 @@ fn transaction(transaction: &Transaction) -> Line {
     }
     if let Some(path) = path {
         text.push_str(&format!(" {path}"));
+    }
+    if let Some(config) = config {
+        let members = config.lines().collect::<Vec<_>>().join(" ");
+        text.push_str(&format!(": {members}"));
     }
     Line {
         at: *at,

@@ -41,6 +41,9 @@ impl Leader {
         let zxid = self.next_zxid()?;
         self.see(next.with_version(zxid.0));
         self.broadcast(zxid, payload(zxid), now);
+        self.options
+            .probe
+            .reached("zab: leader proposed a configuration");
         Ok(zxid)
     }
 
@@ -122,6 +125,9 @@ impl Leader {
         tracing::info!(version = format_args!("{:#x}", next.version()), %leader, "a new configuration");
         self.config.commit(next);
         self.outputs.push_back(Output::Activate { config, leader });
+        self.options
+            .probe
+            .reached("zab: leader activates a configuration");
     }
 
     /// Who leads with the next configuration: we, if it has us as a voter in the same

@@ -110,6 +110,9 @@ impl Learner {
         }
         let config = next.to_text();
         self.outputs.push_back(Output::Activate { config, leader });
+        self.options
+            .probe
+            .reached("zab: learner activates a configuration");
         let before = reconfig.config.commit(next);
         let now = &reconfig.config.committed;
         if before.has_same_members(now) {

@@ -84,6 +84,7 @@ const fn is_write(op: OpCode) -> bool {
             | OpCode::SetData
             | OpCode::SetAcl
             | OpCode::Multi
+            | OpCode::Reconfig
     )
 }
 

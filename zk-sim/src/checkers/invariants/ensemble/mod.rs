@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | committed prefixes agree, total order, integrity, no skipping | [`Prefixes`] | the replay: every answer of every server is of a state of the one log |
 //! | one established leader an epoch, and it has all that was committed | [`Leaders`] | |
+//! | whoever leads has a vote, by the configuration at its zxid | [`Members`] | |
 //! | epochs on disk never decrease | [`PeerEpochs`] | |
 //! | acknowledged is committed, and is kept | [`Acknowledged`], [`Digests`] | the replay of what is read in the end; the log on every disk |
 //! | equal trees at equal zxids | [`Digests`] | |
@@ -16,6 +17,7 @@
 mod acknowledged;
 mod digests;
 mod leaders;
+mod members;
 mod peer_epochs;
 mod peer_expiry;
 mod prefixes;
@@ -23,6 +25,7 @@ mod prefixes;
 pub use acknowledged::Acknowledged;
 pub use digests::Digests;
 pub use leaders::Leaders;
+pub use members::Members;
 pub use peer_epochs::PeerEpochs;
 pub use peer_expiry::PeerExpiry;
 pub use prefixes::Prefixes;
@@ -35,6 +38,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(Prefixes::default()),
         Box::new(Leaders::default()),
+        Box::new(Members::default()),
         Box::new(PeerEpochs::default()),
         Box::new(Digests::default()),
         Box::new(Acknowledged::default()),

@@ -129,7 +129,7 @@ fn is_same(a: &Transaction, b: &Transaction) -> bool {
         } = *made;
         (session, cxid, time_ms, op, err)
     };
-    of(a) == of(b)
+    of(a) == of(b) && a.config == b.config
 }
 
 #[cfg(test)]
@@ -151,6 +151,7 @@ mod tests {
                 op: OpCode::Create,
                 err: ErrorCode::Ok,
                 path: None,
+                config: None,
                 at: Duration::ZERO,
             },
         }

@@ -31,6 +31,7 @@ pub(super) async fn serve(sim: &Sim) -> (Server, Log) {
                 op: made.op,
                 err: made.err,
                 path: made.path.clone(),
+                config: made.config.clone(),
                 at: clock.elapsed(),
             });
         })
