@@ -388,11 +388,7 @@ impl Draw<'_> {
             1 => FaultKind::Fin { a, b },
             2 => silence(&a, &b),
             3 => FaultKind::SilenceOneWay { from: a, to: b },
-            // Between servers TCP alone ends it, which the simulation leaves out.
-            4 => FaultKind::Forget {
-                a: self.client(),
-                b,
-            },
+            4 => FaultKind::Forget { a, b },
             5 => {
                 let latency = self.ms(20, 2_000);
                 FaultKind::Slow { a, b, latency }
