@@ -21,6 +21,8 @@ pub enum Failpoints {
     Rare,
     /// Half of the failpoints are active on a host, and act once in five times.
     Often,
+    /// The one of this name acts whenever code asks, and no other: to see what comes of it alone.
+    Only(&'static str),
 }
 
 impl Failpoints {
@@ -28,7 +30,7 @@ impl Failpoints {
     /// that an active one is asked, how often it acts.
     const fn percent(self) -> (u64, u64) {
         match self {
-            Self::Off => (0, 0),
+            Self::Off | Self::Only(_) => (0, 0),
             Self::Rare => (25, 2),
             Self::Often => (50, 20),
         }
@@ -104,6 +106,9 @@ impl HostProbe {
     }
 
     fn draw(&self, point: &'static str, setting: Failpoints) -> bool {
+        if let Failpoints::Only(name) = setting {
+            return name == point;
+        }
         let (active, acts) = setting.percent();
         if active == 0 {
             return false;
