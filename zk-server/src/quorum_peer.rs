@@ -37,6 +37,8 @@ pub struct PeerStatus {
     pub is_serving: bool,
     /// Whom it follows, or itself; none in an election.
     pub leader: Option<i64>,
+    /// From whom it learns, once it is connected: the leader, or an observer's observer master.
+    pub learner_master: Option<i64>,
     /// The epoch whose history it has, `currentEpoch`.
     pub epoch: i64,
     /// The newest epoch it has promised to follow no older one than, `acceptedEpoch`.
@@ -191,6 +193,7 @@ impl QuorumPeer {
             status.state = PeerState::Looking;
             status.is_serving = false;
             status.leader = None;
+            status.learner_master = None;
         });
     }
 
@@ -479,6 +482,7 @@ impl QuorumPeerBuilder {
             state: PeerState::Looking,
             is_serving: false,
             leader: None,
+            learner_master: None,
             epoch: 0,
             accepted_epoch: 0,
         });

@@ -11,6 +11,7 @@ mod faults;
 mod leader_loss;
 mod lost_creates;
 mod members;
+mod observer_masters;
 mod partitions;
 mod restarts;
 mod stage;

@@ -260,7 +260,6 @@ impl Draft {
     /// Settings of a member that are read and not acted on.
     fn note_ensemble(&mut self, key: &str, value: &str) {
         let reason = match key {
-            "observerMasterPort" if value != "0" => "observers are served by the leader alone",
             "syncEnabled" | "observer.syncEnabled" if value.eq_ignore_ascii_case("false") => {
                 "observers keep a log and snapshots as well"
             }

@@ -14,6 +14,7 @@ pub(super) const MAX_PEERS: usize = 254;
 /// Apache's usual ports. They are never bound, so that every ensemble can have them.
 const QUORUM_PORT: u16 = 2888;
 const ELECTION_PORT: u16 = 3888;
+pub(super) const OBSERVER_MASTER_PORT: u16 = 2191;
 
 /// What the members of an ensemble know of one another.
 #[derive(Clone, Debug)]
@@ -32,9 +33,11 @@ pub(super) struct Limits {
     pub(super) sync: u32,
 }
 
-/// Where the peer waits for learners, and where for votes.
-pub(super) fn peer_addrs(id: ServerId) -> [SocketAddr; 2] {
-    [QUORUM_PORT, ELECTION_PORT].map(|port| SocketAddr::from((host(id), port)))
+/// Where the peer waits for learners, where for votes, and where for observers if it is a
+/// master.
+pub(super) fn peer_addrs(id: ServerId) -> [SocketAddr; 3] {
+    [QUORUM_PORT, ELECTION_PORT, OBSERVER_MASTER_PORT]
+        .map(|port| SocketAddr::from((host(id), port)))
 }
 
 /// An address of its own for each peer, which looks like a machine of its own.
@@ -150,7 +153,7 @@ mod tests {
             assert!(parsed.settings.reconfig_enabled);
             assert_eq!(parsed.client_addr.port, 40_000 + u16::try_from(id).unwrap());
             let own = parsed.verifier.member(ServerId(id)).unwrap();
-            let [quorum, election] = peer_addrs(ServerId(id));
+            let [quorum, election, _] = peer_addrs(ServerId(id));
             assert_eq!(own.addrs[0].quorum().to_string(), quorum.to_string());
             assert_eq!(own.addrs[0].election().to_string(), election.to_string());
         }

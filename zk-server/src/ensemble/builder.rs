@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use zk_env::{Env, TokioEnv};
 
-use super::addresses::{Limits, MAX_PEERS, Members};
+use super::addresses::{Limits, MAX_PEERS, Members, OBSERVER_MASTER_PORT};
 use super::links::{Links, Transport};
 use super::storage::StorageChoice;
 use super::{Ensemble, Plan};
@@ -97,6 +97,12 @@ impl EnsembleBuilder {
     pub fn observers(mut self, observers: usize) -> Self {
         self.observers = observers;
         self
+    }
+
+    /// Observers learn from followers in place of the leader, as with `observerMasterPort`.
+    /// Where they turn when there is no follower is the leader.
+    pub fn observer_masters(self) -> Self {
+        self.setting("observerMasterPort", OBSERVER_MASTER_PORT.to_string())
     }
 
     /// Hierarchical quorums: most votes in most of these groups of ids, in place of most

@@ -134,8 +134,13 @@ impl Metrics {
     fn ensemble(&mut self, view: &QuorumView, shell: &Shell) {
         self.gauge("quorum_size", view.verifier.voters().count());
         self.counter("looking_count", view.looking_count);
-        if let (PeerState::Observing, Some(leader)) = (view.state, view.leader) {
-            self.gauge("observer_master_id", leader.0);
+        match (view.state, view.learner_master) {
+            (PeerState::Observing, Some(master)) => self.gauge("observer_master_id", master.0),
+            (PeerState::Following, _) => {
+                let observers = view.observers.iter().filter(|observer| observer.is_synced);
+                self.gauge("synced_observers", observers.count());
+            }
+            _ => {}
         }
         if let Some(leading) = &view.leading {
             self.leader(leading, view, shell);

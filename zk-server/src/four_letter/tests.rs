@@ -171,14 +171,29 @@ async fn mntr_has_what_belongs_to_the_role() {
     assert!(has(&follower, "server_state", "follower"), "{follower}");
     assert!(has(&follower, "peer_state", "following - broadcast"));
     assert!(has(&follower, "quorum_size", "3"));
-    for (key, _) in &of_a_leader[2..] {
+    // A master's observers, none as a rule, are the one of these that a follower tells.
+    assert!(has(&follower, "synced_observers", "0"), "{follower}");
+    let of_a_leader_alone = of_a_leader[2..].iter();
+    for (key, _) in of_a_leader_alone.filter(|(key, _)| *key != "synced_observers") {
         assert!(!follower.contains(&format!("zk_{key}\t")), "{key}");
     }
     assert!(!follower.contains("observer_master_id"));
 
-    let observer = Member::serving(4, PeerState::Observing).word(Word::Mntr);
+    let master = Member::serving(1, PeerState::Following);
+    master.with(|view| {
+        let unsynced = LearnerView {
+            is_synced: false,
+            ..learner(5, LearnerType::Observer)
+        };
+        view.observers = vec![learner(4, LearnerType::Observer), unsynced];
+    });
+    assert!(has(&master.word(Word::Mntr), "synced_observers", "1"));
+
+    let observer = Member::serving(4, PeerState::Observing);
+    observer.with(|view| view.learner_master = Some(ServerId(2)));
+    let observer = observer.word(Word::Mntr);
     assert!(has(&observer, "peer_state", "observing - broadcast"));
-    assert!(has(&observer, "observer_master_id", "3"), "{observer}");
+    assert!(has(&observer, "observer_master_id", "2"), "{observer}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,6 +24,10 @@ pub(crate) struct QuorumView {
     pub(crate) is_serving: bool,
     /// Whom it follows, or itself.
     pub(crate) leader: Option<ServerId>,
+    /// From whom it learns: the leader, or an observer's observer master.
+    pub(crate) learner_master: Option<ServerId>,
+    /// Who observes here while it follows.
+    pub(crate) observers: Vec<LearnerView>,
     /// `acceptedEpoch`
     pub(crate) accepted_epoch: i64,
     /// `currentEpoch`
@@ -87,6 +91,8 @@ impl QuorumView {
             zab_state: ZabState::Election,
             is_serving: false,
             leader: None,
+            learner_master: None,
+            observers: Vec::new(),
             accepted_epoch: 0,
             current_epoch: 0,
             looking_count: 1,
@@ -98,6 +104,8 @@ impl QuorumView {
     pub(crate) fn enter(&mut self, state: PeerState, leader: Option<ServerId>, now: Mono) {
         self.state = state;
         self.leader = leader;
+        self.learner_master = None;
+        self.observers.clear();
         self.is_serving = false;
         self.zab_state = match state {
             PeerState::Looking => ZabState::Election,

@@ -50,21 +50,18 @@ impl Observer {
     }
 }
 
-/// A leader's; others have none.
+/// A leader's, or those that learn from this follower; others have none.
 pub(in crate::admin) fn observers(serving: &Serving) -> Observers {
     let view = serving.quorum.as_ref();
-    let leading = view.and_then(|view| Some((view, view.leading.as_ref()?)));
-    let Some((view, leading)) = leading else {
-        return Observers {
-            synced_observers: 0,
-            observers: Vec::new(),
-        };
-    };
-    let observers = leading.learners.iter();
-    let observers = observers.filter(|learner| learner.learner_type == LearnerType::Observer);
+    let learners = view.map_or(&[][..], |view| match &view.leading {
+        Some(leading) => &leading.learners,
+        None => &view.observers,
+    });
+    let is_observer = |learner: &&LearnerView| learner.learner_type == LearnerType::Observer;
+    let observers = || learners.iter().filter(is_observer);
     Observers {
-        synced_observers: leading.synced(&view.verifier).observers,
-        observers: observers.map(Observer::of).collect(),
+        synced_observers: observers().filter(|observer| observer.is_synced).count(),
+        observers: observers().map(Observer::of).collect(),
     }
 }
 

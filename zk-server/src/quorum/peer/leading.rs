@@ -24,7 +24,7 @@ use crate::quorum::{HostPort, LearnerId, LearnerView, QuorumVerifier};
 use crate::txn::{Txn, TxnBody, encode_txn};
 
 /// Packets of all learners that may wait to be looked at.
-const MAX_EVENTS: usize = 1024;
+pub(super) const MAX_EVENTS: usize = 1024;
 /// Events looked at before other tasks get their turn.
 const EVENTS_PER_TURN: usize = 256;
 /// Transactions taken from the machine at a time.
@@ -37,16 +37,76 @@ const LEAST_PAYLOAD_BYTES: usize = 1 << 10;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// One learner's connection.
-struct Link {
+pub(super) struct Link {
     outbound: Outbound,
     closed: CancellationToken,
-    addr: SocketAddr,
+    pub(super) addr: SocketAddr,
     /// Wall-clock time, in milliseconds.
-    established_ms: i64,
+    pub(super) established_ms: i64,
     /// NEWLEADER waits here while a snapshot is being written, so that whatever the
     /// snapshot may hold a part of comes before it (ZOOKEEPER-3104).
     is_sending_snapshot: bool,
     new_leader: Option<QuorumPacket>,
+}
+
+impl Link {
+    /// Starts the tasks that read and write, which tell of what happens by `report`.
+    pub(super) fn open(
+        shell: &Arc<Shell>,
+        tasks: &RoleTasks,
+        report: &mpsc::Sender<Event>,
+        learner: LearnerId,
+        (stream, addr): (BoxStream, SocketAddr),
+    ) -> Self {
+        tracing::info!(%addr, ?learner, "a learner has connected");
+        let (reader, writer) = tokio::io::split(stream);
+        let (outbound, writer) = outbound(shell, writer);
+        let closed = tasks.ended.child_token();
+        let (sent, lost) = (report.clone(), report.clone());
+        let write = async move {
+            if let Err(error) = writer.run(Some((sent, learner))).await {
+                tracing::info!(?learner, %error, "cannot write to a learner");
+            }
+            let _ = lost.send(Event::Lost(learner)).await;
+        };
+        tasks.spawn("zk-server learner out", unless(closed.clone(), write));
+        let read = read_packets(reader, learner, report.clone());
+        tasks.spawn("zk-server learner in", unless(closed.clone(), read));
+        Self {
+            outbound,
+            closed,
+            addr,
+            established_ms: shell.wall_ms(),
+            is_sending_snapshot: false,
+            new_leader: None,
+        }
+    }
+
+    /// Queues a packet. False if the learner does not keep up, or is gone.
+    pub(super) fn send(&mut self, packet: QuorumPacket) -> bool {
+        if self.is_sending_snapshot && packet.packet_type == PacketType::NewLeader {
+            self.new_leader = Some(packet);
+            return true;
+        }
+        self.outbound.send(packet)
+    }
+
+    /// Queues a SNAP packet and the tree behind it.
+    pub(super) fn send_snapshot(&mut self, zxid: Zxid) {
+        self.is_sending_snapshot = true;
+        self.outbound.send_snapshot(zxid);
+    }
+
+    /// The snapshot has been written: what had to wait for that.
+    pub(super) fn snapshot_sent(&mut self) -> Option<QuorumPacket> {
+        self.is_sending_snapshot = false;
+        self.new_leader.take()
+    }
+
+    /// Ends the tasks.
+    pub(super) fn close(&self) {
+        self.closed.cancel();
+    }
 }
 
 /// A peer that leads.
@@ -200,11 +260,9 @@ impl<'p> Leading<'p> {
                 self.leader.handle_packet(learner, packet, now);
             }
             Event::SnapshotSent(learner) => {
-                if let Some(link) = self.links.get_mut(&learner) {
-                    link.is_sending_snapshot = false;
-                    if let Some(packet) = link.new_leader.take() {
-                        self.send(learner, packet);
-                    }
+                let link = self.links.get_mut(&learner);
+                if let Some(packet) = link.and_then(Link::snapshot_sent) {
+                    self.send(learner, packet);
                 }
             }
             Event::Lost(learner) => {
@@ -217,34 +275,9 @@ impl<'p> Leading<'p> {
 
     fn connected(&mut self, stream: BoxStream, addr: SocketAddr) {
         let learner = self.peer.next_learner_id();
-        tracing::info!(%addr, ?learner, "a learner has connected");
-        let (reader, writer) = tokio::io::split(stream);
-        let (outbound, writer) = outbound(&self.peer.shell, writer);
-        let closed = self.tasks.ended.child_token();
-        let report = self.report.clone();
-        let lost = self.report.clone();
-        let write = async move {
-            if let Err(error) = writer.run(Some((report, learner))).await {
-                tracing::info!(?learner, %error, "cannot write to a learner");
-            }
-            let _ = lost.send(Event::Lost(learner)).await;
-        };
-        self.tasks
-            .spawn("zk-server learner out", unless(closed.clone(), write));
-        let read = read_packets(reader, learner, self.report.clone());
-        self.tasks
-            .spawn("zk-server learner in", unless(closed.clone(), read));
-        self.links.insert(
-            learner,
-            Link {
-                outbound,
-                closed,
-                addr,
-                established_ms: self.peer.shell.wall_ms(),
-                is_sending_snapshot: false,
-                new_leader: None,
-            },
-        );
+        let (shell, tasks) = (&self.peer.shell, &self.tasks);
+        let link = Link::open(shell, tasks, &self.report, learner, (stream, addr));
+        self.links.insert(learner, link);
         self.leader
             .handle_learner_connected(learner, self.peer.shell.env.now());
     }
@@ -287,8 +320,7 @@ impl<'p> Leading<'p> {
             LeaderOutput::SendSnapshot { to, zxid } => {
                 self.commit();
                 if let Some(link) = self.links.get_mut(&to) {
-                    link.is_sending_snapshot = true;
-                    link.outbound.send_snapshot(zxid);
+                    link.send_snapshot(zxid);
                 }
             }
             LeaderOutput::ReadLog {
@@ -395,9 +427,7 @@ impl<'p> Leading<'p> {
         let Some(link) = self.links.get_mut(&to) else {
             return;
         };
-        if link.is_sending_snapshot && packet.packet_type == PacketType::NewLeader {
-            link.new_leader = Some(packet);
-        } else if !link.outbound.send(packet) {
+        if !link.send(packet) {
             tracing::warn!(learner = ?to, "a learner does not keep up, closing its connection");
             self.close(to);
             self.leader.handle_learner_lost(to);
@@ -407,7 +437,7 @@ impl<'p> Leading<'p> {
     fn close(&mut self, learner: LearnerId) {
         self.is_membership_stale = true;
         if let Some(link) = self.links.remove(&learner) {
-            link.closed.cancel();
+            link.close();
         }
     }
 
@@ -537,14 +567,14 @@ impl std::fmt::Display for RoleEnd {
     }
 }
 
-async fn listen(env: &dyn Env, addr: &HostPort) -> io::Result<Box<dyn Listener>> {
+pub(super) async fn listen(env: &dyn Env, addr: &HostPort) -> io::Result<Box<dyn Listener>> {
     let found = env.resolve(&addr.host, addr.port).await?;
     let first = found.first().copied();
     let first = first.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such host"))?;
     env.bind(first).await
 }
 
-async fn accept_all(
+pub(super) async fn accept_all(
     mut listener: Box<dyn Listener>,
     shell: Arc<Shell>,
     report: mpsc::Sender<Event>,

@@ -8,16 +8,18 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::ReadHalf;
 use zk_env::{BoxStream, Env, Mono, sleep_until};
-use zk_proto::Zxid;
+use zk_proto::{OpCode, Zxid};
 
 use super::disk::{DiskDone, DiskOp};
 use super::leading::RoleTasks;
-use super::link::{Outbound, outbound, read_more};
+use super::link::{Event, Outbound, outbound, read_more};
+use super::observer_master::{self, Master};
 use super::{Peer, RoleEnd, wait_for_notice};
 use crate::net::Shell;
-use crate::quorum::packet::{PacketDecoder, PacketType, QuorumPacket};
+use crate::quorum::packet::{PacketDecoder, PacketType, QuorumPacket, Revalidated};
 use crate::quorum::zab::{
-    Learner, LearnerOptions, LearnerOutput, LearnerShutdown, SnapshotOutcome, TruncateOutcome,
+    Asker, Learner, LearnerOptions, LearnerOutput, LearnerShutdown, ObserverMasterOutput,
+    SnapshotOutcome, TruncateOutcome,
 };
 use crate::quorum::{HostPort, LearnerType, ServerId};
 use crate::storage::WireSnapshotReader;
@@ -32,6 +34,8 @@ const LAST_DIAL_PAUSE: Duration = Duration::from_millis(50);
 /// 200 ms longer than we do, at most. Then it is asked for again, lest a vote that was
 /// overtaken by its leader's end cost all of `initLimit`.
 const REFUSAL_LIMIT: Duration = Duration::from_secs(1);
+/// While so many bytes wait for the leader, what observers send is not looked at.
+const CONGESTED_BYTES: usize = 16 << 20;
 
 /// A peer that learns from a leader.
 pub(super) struct Learning<'p> {
@@ -44,6 +48,11 @@ pub(super) struct Learning<'p> {
     snapshot: Option<(Zxid, WireSnapshotReader)>,
     /// Transactions to be applied, which happens to many at once.
     to_commit: Vec<Txn>,
+    tasks: RoleTasks,
+    /// The epoch is established, and observers may come.
+    master_due: Option<i64>,
+    /// What observers learn from here.
+    master: Option<Master>,
     end: Option<RoleEnd>,
 }
 
@@ -55,7 +64,8 @@ impl<'p> Learning<'p> {
         learner_type: LearnerType,
         tasks: &RoleTasks,
     ) -> Result<Self, RoleEnd> {
-        let stream = connect(peer, leader).await?;
+        let (stream, master) = connect(peer, leader, learner_type).await?;
+        peer.tell_learner_master(master);
         let (reader, writer) = tokio::io::split(stream);
         let (outbound, writer) = outbound(&peer.shell, writer);
         tasks.spawn("zk-server quorum out", async move {
@@ -82,6 +92,9 @@ impl<'p> Learning<'p> {
             input: BytesMut::new(),
             snapshot: None,
             to_commit: Vec::new(),
+            tasks: tasks.clone(),
+            master_due: None,
+            master: None,
             end: None,
         })
     }
@@ -96,6 +109,8 @@ impl<'p> Learning<'p> {
             if let Some(end) = self.end.take() {
                 return end;
             }
+            self.begin_mastering().await;
+            let hears_observers = self.outbound.queued_bytes() < CONGESTED_BYTES;
             let wants_input = self.snapshot.is_some() || self.learner.wants_packets();
             let deadline = self.deadline();
             self.peer.tell_voters().await;
@@ -107,6 +122,9 @@ impl<'p> Learning<'p> {
                     None => return RoleEnd::Stopped,
                 },
                 () = shell.appended.notified() => self.forward_all(),
+                event = observer_master::next_event(&mut self.master), if hears_observers => {
+                    self.handle_event(event);
+                }
                 read = read_more(&mut self.reader, &mut self.input), if wants_input => {
                     self.handle_read(read);
                 }
@@ -118,11 +136,16 @@ impl<'p> Learning<'p> {
     }
 
     fn deadline(&self) -> Mono {
-        self.learner.poll_timeout().unwrap_or(Mono::MAX)
+        let learner = self.learner.poll_timeout().unwrap_or(Mono::MAX);
+        learner.min(observer_master::timeout(self.master.as_ref()))
     }
 
     fn handle_timeout(&mut self) {
-        self.learner.handle_timeout(self.peer.shell.env.now());
+        let now = self.peer.shell.env.now();
+        self.learner.handle_timeout(now);
+        if let Some(master) = &mut self.master {
+            master.machine.handle_timeout(now);
+        }
     }
 
     fn handle_read(&mut self, read: io::Result<bool>) {
@@ -233,17 +256,27 @@ impl<'p> Learning<'p> {
                 self.learner
                     .handle_snapshot_installed(SnapshotOutcome::Installed, now);
             }
-            // For a learner of a role before this one.
-            DiskDone::LogRead { .. } => {}
+            DiskDone::LogRead { learner, log } => {
+                // Else for a learner of a role before this one.
+                if let Some(master) = &mut self.master {
+                    master.machine.handle_log_read(learner, log, now);
+                }
+            }
         }
     }
 
     /// Does what the learner asks for, in order.
     fn carry_out(&mut self) {
-        while let Some(output) = self.learner.poll_output() {
-            self.carry_out_one(output);
+        loop {
+            while let Some(output) = self.learner.poll_output() {
+                self.carry_out_one(output);
+            }
+            self.commit();
+            // What observers ask for may be for the learner to say.
+            if !self.carry_out_mastering() {
+                return;
+            }
         }
-        self.commit();
     }
 
     fn carry_out_one(&mut self, output: LearnerOutput) {
@@ -267,29 +300,35 @@ impl<'p> Learning<'p> {
                     self.end = Some(RoleEnd::Broken);
                 }
             },
-            LearnerOutput::Commit(proposal) => match self.peer.committed(proposal) {
-                Some(txn) => self.to_commit.push(txn),
-                None => self.end = Some(RoleEnd::Broken),
-            },
+            LearnerOutput::Commit(proposal) => {
+                if let Some(master) = &mut self.master {
+                    let now = self.peer.shell.env.now();
+                    master.machine.handle_committed(proposal.clone(), now);
+                }
+                match self.peer.committed(proposal) {
+                    Some(txn) => self.to_commit.push(txn),
+                    None => self.end = Some(RoleEnd::Broken),
+                }
+            }
             LearnerOutput::ConfigProposed(text) | LearnerOutput::NewConfig(text) => {
                 self.peer.see_config(&text);
             }
-            LearnerOutput::Activate { config, .. } => {
+            LearnerOutput::Activate { config, leader } => {
                 self.commit();
                 self.peer.activate_config(&config);
+                if let (Some(master), Some(leader)) = (&mut self.master, leader) {
+                    let config = self.peer.membership.committed.clone();
+                    let now = self.peer.shell.env.now();
+                    master.machine.handle_activated(config, leader, now);
+                }
             }
             LearnerOutput::Established { epoch } => self.established(epoch),
-            LearnerOutput::Synced => {
-                self.commit();
-                self.peer
-                    .shell
-                    .act("answering a sync", |zks, _, _| zks.handle_synced());
-            }
+            LearnerOutput::Synced => self.synced(),
             LearnerOutput::Revalidated(answer) => {
                 self.commit();
-                self.peer.shell.act("renewing a session", |zks, now, _| {
-                    zks.handle_revalidated(answer.session, answer.is_valid, now);
-                });
+                let asker = self.master.as_mut();
+                let asker = asker.map_or(Asker::Own, |m| m.machine.handle_revalidated(answer));
+                self.revalidated(asker, answer);
             }
             LearnerOutput::ShutDown(reason) => {
                 if let LearnerShutdown::CannotTruncate(_) = reason {
@@ -321,6 +360,34 @@ impl<'p> Learning<'p> {
             .shell
             .act("beginning to follow", |zks, _, _| zks.learn(first));
         self.peer.established(epoch);
+        self.master_due = Some(epoch);
+    }
+
+    fn synced(&mut self) {
+        self.commit();
+        let now = self.peer.shell.env.now();
+        let asker = self.master.as_mut();
+        let asker = asker.map_or(Asker::Own, |master| master.machine.handle_synced(now));
+        if asker == Asker::Own {
+            self.peer
+                .shell
+                .act("answering a sync", |zks, _, _| zks.handle_synced());
+        }
+    }
+
+    fn revalidated(&mut self, asker: Asker, answer: Revalidated) {
+        match asker {
+            Asker::Own => {
+                self.peer.shell.act("renewing a session", |zks, now, _| {
+                    zks.handle_revalidated(answer.session, answer.is_valid, now);
+                });
+            }
+            // The leader knows that the session is ours and not that it has moved.
+            Asker::Observer(_) if answer.is_valid => {
+                self.peer.shell.drop_connections(Some(answer.session));
+            }
+            Asker::Observer(_) => {}
+        }
     }
 
     /// Hands on what clients want of the leader.
@@ -333,31 +400,185 @@ impl<'p> Learning<'p> {
             });
         for next in upstream.into_iter().flatten() {
             match next {
-                Upstream::Request(request) => self.learner.forward(request),
+                Upstream::Request(request) => {
+                    if let Some(master) = &mut self.master
+                        && request.op == i32::from(OpCode::Sync)
+                    {
+                        master.machine.note_sync();
+                    }
+                    self.learner.forward(request);
+                }
                 Upstream::Revalidate {
                     session,
                     timeout_ms,
-                } => self.learner.revalidate(session, timeout_ms),
+                } => {
+                    if let Some(master) = &mut self.master {
+                        master.machine.note_revalidation(session);
+                    }
+                    self.learner.revalidate(session, timeout_ms);
+                }
             }
             self.carry_out();
         }
     }
 }
 
-/// Dials until it works; the budget is that of the learner for the whole beginning.
-async fn connect(peer: &Peer, leader: ServerId) -> Result<BoxStream, RoleEnd> {
+/// For observers, if this peer is an observer master.
+impl Learning<'_> {
+    /// Opens the port for observers once that is due. Without it they find another master.
+    async fn begin_mastering(&mut self) {
+        let Some(epoch) = self.master_due.take() else {
+            return;
+        };
+        if !self.peer.serves_observers() {
+            return;
+        }
+        match Master::begin(self.peer, epoch, self.tasks.clone()).await {
+            Ok(master) => self.master = Some(master),
+            Err(error) => tracing::error!(%error, "cannot listen for observers"),
+        }
+    }
+
+    fn handle_event(&mut self, event: Event) {
+        let Some(master) = &mut self.master else {
+            return;
+        };
+        match event {
+            Event::Connected(stream, addr) => {
+                let learner = self.peer.next_learner_id();
+                master.connected(&self.peer.shell, learner, (stream, addr));
+            }
+            Event::Packet(learner, packet) => {
+                let now = self.peer.shell.env.now();
+                master.machine.handle_packet(learner, packet, now);
+            }
+            Event::SnapshotSent(learner) => master.snapshot_sent(learner),
+            Event::Lost(learner) => master.lost(learner),
+        }
+    }
+
+    /// Does what the master asks for, in order. False if that is nothing.
+    fn carry_out_mastering(&mut self) -> bool {
+        let mut has_done = false;
+        while let Some(master) = &mut self.master
+            && let Some(output) = master.machine.poll_output()
+        {
+            has_done = true;
+            self.carry_out_for_observers(output);
+        }
+        if let Some(master) = &mut self.master {
+            master.show(&self.peer.shell);
+        }
+        has_done
+    }
+
+    fn carry_out_for_observers(&mut self, output: ObserverMasterOutput) {
+        let Some(master) = &mut self.master else {
+            return;
+        };
+        match output {
+            ObserverMasterOutput::Send { to, packet } => {
+                let has_progressed = packet.packet_type == PacketType::UpToDate;
+                master.send(to, packet);
+                if has_progressed {
+                    master.note_progress();
+                }
+            }
+            ObserverMasterOutput::SendSnapshot { to, zxid } => master.send_snapshot(to, zxid),
+            ObserverMasterOutput::ReadLog {
+                learner,
+                from,
+                through,
+            } => self.peer.disk.ask(DiskOp::ReadLog {
+                learner,
+                from,
+                through,
+            }),
+            ObserverMasterOutput::Close { learner, loss } => master.close(learner, &loss),
+            ObserverMasterOutput::Forward(request) => self.learner.forward(request),
+            ObserverMasterOutput::Revalidate(question) => self
+                .learner
+                .revalidate(question.session, question.timeout_ms),
+            ObserverMasterOutput::Touched(touches) => {
+                for touch in touches {
+                    self.learner.touch(touch.session, touch.timeout_ms);
+                }
+            }
+        }
+    }
+}
+
+/// Dials until it works; the budget is that of the learner for the whole beginning. Whom it
+/// has reached: the leader, or an observer master.
+async fn connect(
+    peer: &Peer,
+    leader: ServerId,
+    learner_type: LearnerType,
+) -> Result<(BoxStream, ServerId), RoleEnd> {
     let shell = Arc::clone(&peer.shell);
-    let addrs = peer.quorum_addrs(leader);
     let deadline = shell.env.now() + peer.connect_time();
     let stopped = peer.stopped.clone();
     let mut timer = shell.env.timer();
     let dialed = tokio::select! {
         biased;
         () = stopped.cancelled() => return Err(RoleEnd::Stopped),
-        dialed = dial(&shell, &addrs) => dialed,
+        dialed = dial_any(peer, leader, learner_type) => dialed,
         () = sleep_until(&mut *timer, deadline) => return Err(RoleEnd::Unreachable),
     };
     dialed.ok_or(RoleEnd::Unreachable)
+}
+
+/// An observer goes to a master, if there are any, and to the leader if there is none that
+/// accepts it.
+async fn dial_any(
+    peer: &Peer,
+    leader: ServerId,
+    learner_type: LearnerType,
+) -> Option<(BoxStream, ServerId)> {
+    let shell = &peer.shell;
+    if learner_type == LearnerType::Observer && peer.has_observer_masters() {
+        let mut rng = shell.env.rng("zk-server observer masters");
+        let verifier = &peer.membership.committed;
+        let masters = observer_master::masters(verifier, leader, peer.last_master, &mut rng);
+        let mut addrs = Vec::new();
+        for id in masters {
+            addrs.extend(peer.observer_addrs(id).into_iter().map(|addr| (id, addr)));
+        }
+        if let Some(found) = dial_masters(peer, &addrs).await {
+            return Some(found);
+        }
+        tracing::warn!("no observer master can be reached, observing the leader");
+    }
+    let stream = dial(shell, &peer.quorum_addrs(leader)).await?;
+    Some((stream, leader))
+}
+
+/// Masters begin to listen once they follow, which may be a moment from now.
+async fn dial_masters(
+    peer: &Peer,
+    masters: &[(ServerId, HostPort)],
+) -> Option<(BoxStream, ServerId)> {
+    let env = &peer.shell.env;
+    let mut timer = env.timer();
+    let mut pause = FIRST_DIAL_PAUSE;
+    let patience = env.now() + REFUSAL_LIMIT;
+    while !masters.is_empty() && env.now() <= patience {
+        for (master, addr) in masters {
+            let until = env.now() + peer.config.settings.cnx_timeout.min(REFUSAL_LIMIT);
+            let dialed = tokio::select! {
+                biased;
+                dialed = dial_one(&**env, addr) => dialed,
+                () = sleep_until(&mut *timer, until) => Err(io::ErrorKind::TimedOut.into()),
+            };
+            match dialed {
+                Ok(stream) => return Some((stream, *master)),
+                Err(error) => tracing::debug!(%addr, %error, "cannot dial an observer master"),
+            }
+        }
+        sleep_until(&mut *timer, env.now() + pause).await;
+        pause = LAST_DIAL_PAUSE.min(pause * 2);
+    }
+    None
 }
 
 /// Nothing if the leader has refused for long.

@@ -89,6 +89,11 @@ impl Outbound {
         queued <= MAX_QUEUED_BYTES && self.queue.send(Outgoing::Packet(packet)).is_ok()
     }
 
+    /// How many bytes wait to be sent.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// Queues a SNAP packet and the tree behind it.
     pub(super) fn send_snapshot(&self, zxid: Zxid) -> bool {
         self.queue.send(Outgoing::Snapshot(zxid)).is_ok()

@@ -15,6 +15,7 @@ mod leading;
 mod learning;
 mod link;
 mod membership;
+mod observer_master;
 mod read_only;
 
 use std::collections::VecDeque;
@@ -86,6 +87,8 @@ pub(crate) struct Peer {
     /// The election does not know of it yet.
     is_membership_untold: bool,
     next_learner: u64,
+    /// Whom this peer has learned from last.
+    last_master: Option<ServerId>,
     /// An epoch that voters have to hear of.
     epoch_to_tell: Option<i64>,
     status: watch::Sender<PeerStatus>,
@@ -154,6 +157,7 @@ impl Peer {
             membership,
             is_membership_untold: false,
             next_learner: 0,
+            last_master: None,
             epoch_to_tell: None,
             status,
             spawner,
@@ -431,6 +435,7 @@ impl Peer {
         self.status.send_modify(|status| {
             status.state = state;
             status.leader = leader.map(|leader| leader.0);
+            status.learner_master = None;
             status.is_serving = false;
             status.epoch = self.history.current_epoch;
             status.accepted_epoch = self.history.accepted_epoch;

@@ -1,7 +1,8 @@
 //! ZAB: how a leader and its learners agree on one history of transactions.
 //!
 //! Two pure machines. [`Leader`] speaks with all learners, [`Learner`] is the other end,
-//! a follower or an observer. Each lives as long as one role: when it says `ShutDown` it
+//! a follower or an observer. (A third, [`ObserverMaster`], is a follower to which observers
+//! may turn instead.) Each lives as long as one role: when it says `ShutDown` it
 //! is dropped, the peer looks for a leader, and makes the next.
 //!
 //! ```text
@@ -54,6 +55,7 @@ mod config;
 mod leader;
 mod learner;
 mod learner_handler;
+mod observer_master;
 mod outstanding;
 mod sync;
 #[cfg(test)]
@@ -69,6 +71,9 @@ pub(crate) use learner::{
     SnapshotOutcome, TruncateOutcome,
 };
 pub(crate) use learner_handler::LearnerId;
+pub(crate) use observer_master::{
+    Asker, ObserverMaster, ObserverMasterOptions, Output as ObserverMasterOutput,
+};
 pub(crate) use outstanding::MAX_OUTSTANDING;
 
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 mod leading;
 mod learning;
+mod observer_master;
 mod reconfiguring;
 
 use std::time::Duration;

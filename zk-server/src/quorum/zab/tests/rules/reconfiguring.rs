@@ -36,7 +36,7 @@ fn moved(id: i64, verifier: &QuorumVerifier) -> QuorumVerifier {
 }
 
 /// The transaction that proposes a configuration.
-fn txn_of(config: &QuorumVerifier) -> Proposal {
+pub(super) fn txn_of(config: &QuorumVerifier) -> Proposal {
     let txn = Txn {
         header: TxnHeader {
             client: SessionId(7),
