@@ -543,13 +543,22 @@ impl FastLeaderElection {
     }
 
     /// The configuration in force and the one that is being agreed on, if any. Used from
-    /// the next message on; an election that is under way keeps its proposal.
+    /// the next message on; an election that is under way keeps its proposal. Whether this
+    /// peer votes follows from them: who observes and has a vote in neither does not, and
+    /// who is in no list any more follows on.
     pub(crate) fn set_config(
         &mut self,
         committed: QuorumVerifier,
         last_seen: Option<QuorumVerifier>,
     ) {
+        let own = committed.member(self.options.id);
+        let is_observer = own.is_some_and(|own| !own.is_participant());
         self.view = View::new(committed, last_seen);
+        self.options.learner_type = if is_observer && !self.view.is_voter(self.options.id) {
+            LearnerType::Observer
+        } else {
+            LearnerType::Participant
+        };
     }
 
     /// What the peer is doing.

@@ -7,7 +7,7 @@ use zk_env::Mono;
 use crate::quorum::election::{
     ElectionOptions, FastLeaderElection, InitialVote, Notification, Output, PeerState, Vote,
 };
-use crate::quorum::{QuorumVerifier, ServerId};
+use crate::quorum::{LearnerType, QuorumVerifier, ServerId};
 
 const T: Mono = Mono::from_origin(Duration::ZERO);
 
@@ -59,4 +59,22 @@ fn a_voter_of_the_next_configuration_can_lead_if_both_ensembles_agree() {
     two.handle_notification(ServerId(1), heard(agreed), T);
     two.handle_timeout(T + Duration::from_secs(1));
     assert_eq!(two.state(), PeerState::Leading);
+}
+
+/// An observer that was given a vote, and one that it was taken from.
+#[test]
+fn who_votes_changes_with_the_configuration_in_force() {
+    let list = |text: &str| QuorumVerifier::parse(text).unwrap();
+    let observing = list("server.1=a:1:2\nserver.2=b:1:2:observer\nversion=1");
+    let voting = list("server.1=a:1:2\nserver.2=b:1:2\nversion=2");
+    let mut options = ElectionOptions::new(ServerId(2));
+    options.reconfig_enabled = true;
+    options.learner_type = LearnerType::Observer;
+    let mut two = FastLeaderElection::new(options, observing.clone());
+    let nobody = ServerId(i64::MIN);
+    assert_eq!(look(&mut two, 9).leader, nobody);
+    two.set_config(voting, None);
+    assert_eq!(look(&mut two, 9).leader, ServerId(2));
+    two.set_config(observing.with_version(3), None);
+    assert_eq!(look(&mut two, 9).leader, nobody);
 }
