@@ -20,7 +20,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("preAllocSize", "1024"),
 ];
 
-/// Where a peer listens, on loopback.
+/// Where a peer listens: for clients on `127.0.0.1`, for other peers on an address of its
+/// own, since all have the same port for observers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ports {
     pub(super) client: u16,
@@ -47,9 +48,20 @@ impl Ports {
     }
 }
 
-/// The `zoo.cfg` of any of these peers; which one it is, is said by `myid` in `data_dir`.
-/// Later settings replace earlier ones.
-pub(super) fn zoo_cfg(data_dir: &Path, peers: &[Ports], settings: &[(String, String)]) -> String {
+/// A free port for all observer masters.
+pub(super) fn observer_master_port() -> io::Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// The `zoo.cfg` of any of these peers, of which the first so many vote; which one it is, is
+/// said by `myid` in `data_dir`. Later settings replace earlier ones.
+pub(super) fn zoo_cfg(
+    data_dir: &Path,
+    peers: &[Ports],
+    voters: usize,
+    settings: &[(String, String)],
+) -> String {
     let mut text = format!("dataDir={}\n", data_dir.display());
     let own = settings.iter().map(|(key, value)| (&**key, &**value));
     for (key, value) in SETTINGS.iter().copied().chain(own) {
@@ -62,8 +74,13 @@ pub(super) fn zoo_cfg(data_dir: &Path, peers: &[Ports], settings: &[(String, Str
             quorum,
             election,
         } = ports;
+        let role = if id <= voters {
+            "participant"
+        } else {
+            "observer"
+        };
         text +=
-            &format!("server.{id}=127.0.0.1:{quorum}:{election}:participant;127.0.0.1:{client}\n");
+            &format!("server.{id}=127.0.0.{id}:{quorum}:{election}:{role};127.0.0.1:{client}\n");
     }
     text
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::configuration::{Ports, zoo_cfg};
+use super::configuration::{Ports, observer_master_port, zoo_cfg};
 use super::process::Process;
 use super::programs::Programs;
 use super::traces::{self, Traces};
@@ -37,9 +37,23 @@ impl Processes {
     ///
     /// Something is missing to start them, or they do not serve; the end of a log is told.
     pub async fn start(kinds: &[Kind], settings: &[(String, String)]) -> Result<Self, Failure> {
+        Self::start_observed(kinds, &[], settings).await
+    }
+
+    /// As [`start`](Self::start), with peers behind the voters that observe. These learn from
+    /// followers, by `observerMasterPort`.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub async fn start_observed(
+        voters: &[Kind],
+        observers: &[Kind],
+        settings: &[(String, String)],
+    ) -> Result<Self, Failure> {
         let mut attempts = 1..START_ATTEMPTS;
         loop {
-            let mut ensemble = Self::prepare(kinds, settings)?;
+            let mut ensemble = Self::prepare(voters, observers, settings)?;
             match ensemble.start_all().await {
                 Ok(()) => return Ok(ensemble),
                 Err(_) if ensemble.is_port_taken() && attempts.next().is_some() => {}
@@ -48,13 +62,23 @@ impl Processes {
         }
     }
 
-    fn prepare(kinds: &[Kind], settings: &[(String, String)]) -> Result<Self, Failure> {
+    fn prepare(
+        voters: &[Kind],
+        observers: &[Kind],
+        settings: &[(String, String)],
+    ) -> Result<Self, Failure> {
+        let kinds = &[voters, observers].concat();
+        let mut settings = settings.to_vec();
+        if !observers.is_empty() {
+            let port = observer_master_port()?.to_string();
+            settings.push(("observerMasterPort".to_owned(), port));
+        }
         let programs = Programs::prepare(kinds)?;
         let dir = tempfile::Builder::new().prefix("zk-processes.").tempdir()?;
         let ports = Ports::choose(kinds.len())?;
         let peer = |(at, kind): (usize, &Kind)| {
             let dir = dir.path().join(format!("peer-{}", at + 1));
-            let zoo_cfg = |data: &Path| zoo_cfg(data, &ports, settings);
+            let zoo_cfg = |data: &Path| zoo_cfg(data, &ports, voters.len(), &settings);
             Process::new(at + 1, kind.clone(), ports[at], dir, zoo_cfg)
         };
         let peers = kinds

@@ -375,7 +375,7 @@ impl<'p> Learning<'p> {
         }
     }
 
-    fn revalidated(&mut self, asker: Asker, answer: Revalidated) {
+    fn revalidated(&self, asker: Asker, answer: Revalidated) {
         match asker {
             Asker::Own => {
                 self.peer.shell.act("renewing a session", |zks, now, _| {
