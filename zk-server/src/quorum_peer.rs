@@ -13,7 +13,7 @@ use zk_env::{Env, TokioEnv};
 use zk_proto::{SessionId, Zxid};
 
 use crate::admin::{AdminAddrs, AdminServer};
-use crate::config::{EnsembleConfig, ServerConfig};
+use crate::config::{EnsembleConfig, ServerConfig, ZooCfg};
 use crate::error::{ConfigError, ServerError};
 use crate::net::{Bound, Run, Shell, Spawner, bind, storage};
 use crate::observe::{Transaction, TransactionObserver};
@@ -315,9 +315,21 @@ impl Running {
 
 impl Blueprint {
     /// The ensemble by the list that was in force here last, if that is newer than the one
-    /// that was given.
-    fn ensemble_by(&self, members: Option<(i64, String)>) -> Result<EnsembleConfig, ConfigError> {
+    /// that was given: a `zoo.cfg` may have been rewritten since it was read.
+    async fn ensemble_by(
+        &self,
+        members: Option<(i64, String)>,
+    ) -> Result<EnsembleConfig, ConfigError> {
         let mut ensemble = self.ensemble.clone();
+        if let Some(zoo_cfg) = &ensemble.zoo_cfg
+            && ensemble.settings.reconfig_enabled
+            && let Some(now) = ZooCfg::read_again(zoo_cfg, &*self.env).await?
+            && now.verifier.version() > ensemble.verifier.version()
+        {
+            ensemble.learner_type = now.learner_type;
+            ensemble.verifier = now.verifier;
+            ensemble.last_seen = now.last_seen;
+        }
         let newer = members.filter(|(version, _)| {
             ensemble.settings.reconfig_enabled && *version > ensemble.verifier.version()
         });
@@ -326,6 +338,7 @@ impl Blueprint {
             if let Some(own) = verifier.member(ensemble.id) {
                 ensemble.learner_type = own.learner_type;
             }
+            ensemble.last_seen = ensemble.last_seen.filter(|seen| seen.version() > version);
             ensemble.verifier = verifier;
         }
         Ok(ensemble)
@@ -348,7 +361,7 @@ impl Blueprint {
             storage::Vacancy::FilledByLeader,
         )
         .await?;
-        let ensemble = self.ensemble_by(storage.dir().members().await?)?;
+        let ensemble = self.ensemble_by(storage.dir().members().await?).await?;
         let stored = Stored {
             storage,
             last_zxid: recovered.last_zxid,

@@ -167,6 +167,17 @@ impl Processes {
         self.peers[peer].start(&self.programs)
     }
 
+    /// Has a peer that was killed be of another kind, which is one of those that were asked for
+    /// at the start. It is started on the files of the one before.
+    pub fn become_kind(&mut self, peer: usize, kind: Kind) {
+        self.peers[peer].kind = kind;
+    }
+
+    /// Where a peer has its `zoo.cfg`.
+    pub fn config_dir(&self, peer: usize) -> &Path {
+        self.peers[peer].dir()
+    }
+
     /// Stops a peer in its tracks by SIGSTOP; its sockets stay open.
     ///
     /// # Errors

@@ -65,6 +65,11 @@ impl Process {
         lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
     }
 
+    /// Where its `zoo.cfg` is.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Where its transaction log and its snapshots are.
     pub(super) fn version_dir(&self) -> PathBuf {
         self.dir.join("data/version-2")

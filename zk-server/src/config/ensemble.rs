@@ -31,9 +31,10 @@ pub struct EnsembleConfig {
     pub(crate) is_peer_type_overruled: bool,
     /// Where this server serves clients.
     pub(crate) client_addr: HostPort,
-    /// Where the members come from, if not from the file itself.
-    #[allow(dead_code, reason = "read before this is made")]
-    pub(crate) dynamic_config_file: Option<PathBuf>,
+    /// The `zoo.cfg`, which is kept up to date if it is known.
+    pub(crate) zoo_cfg: Option<PathBuf>,
+    /// A configuration that was proposed and may be undecided, `zoo.cfg.dynamic.next`.
+    pub(crate) last_seen: Option<QuorumVerifier>,
     /// Everything else.
     pub(crate) settings: EnsembleSettings,
 }

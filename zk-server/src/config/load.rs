@@ -10,6 +10,8 @@ use super::ensemble::EnsembleConfig;
 use super::server_config::ServerConfig;
 use super::zoo_cfg::ZooCfg;
 use crate::error::ConfigError;
+use crate::quorum::QuorumVerifier;
+use crate::storage::next_of;
 
 /// A dynamic file of the largest ensemble is far smaller.
 const LONGEST_FILE: u64 = 1 << 20;
@@ -65,9 +67,40 @@ impl ZooCfg {
         let file = self.data_dir.join("myid");
         let myid = read(&*disk, &file).await?;
         let purpose = "a member of an ensemble: write the N of this server's server.N into it";
-        draft
-            .finish(&myid.ok_or_else(|| missing(&file, purpose))?)
-            .map(Some)
+        let has_dynamic = draft.dynamic_config_file().is_some();
+        let mut ensemble = draft.finish(&myid.ok_or_else(|| missing(&file, purpose))?)?;
+        ensemble.zoo_cfg.clone_from(&self.file);
+        if has_dynamic && ensemble.settings.reconfig_enabled {
+            ensemble.last_seen = self.proposed(&*disk, ensemble.verifier.version()).await?;
+        }
+        Ok(Some(ensemble))
+    }
+
+    /// The ensemble by a `zoo.cfg` as it is now; `None` if it is not there any more.
+    pub(crate) async fn read_again(
+        file: &Path,
+        env: &dyn Env,
+    ) -> Result<Option<EnsembleConfig>, ConfigError> {
+        let Some(text) = read(&*env.disk(), file).await? else {
+            return Ok(None);
+        };
+        let cfg = Self::parse(&text).map_err(|error| error.in_file(file))?;
+        cfg.read_from(file).ensemble(env).await
+    }
+
+    /// What `zoo.cfg.dynamic.next` says, if that is of a later version.
+    async fn proposed(
+        &self,
+        disk: &dyn Disk,
+        version: i64,
+    ) -> Result<Option<QuorumVerifier>, ConfigError> {
+        let Some(file) = self.file.as_deref().map(next_of) else {
+            return Ok(None);
+        };
+        let text = read(disk, &file).await?;
+        let proposed = text.map(|text| QuorumVerifier::parse(&text)).transpose();
+        let proposed = proposed.map_err(|error| error.in_file(&file))?;
+        Ok(proposed.filter(|proposed| proposed.version() > version))
     }
 
     /// The host of a member's client address, unless that is all of the machine.

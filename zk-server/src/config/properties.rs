@@ -28,6 +28,36 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Property>, ConfigError> {
     Ok(properties)
 }
 
+/// The text without the lines whose key is to go; comments and all others stay as they are.
+/// Lines end with `\n`, the last one too.
+pub(crate) fn without(text: &str, goes: impl Fn(&str) -> bool) -> Result<String, ConfigError> {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let mut lines = natural_lines(text).into_iter().enumerate();
+    let mut kept = String::new();
+    while let Some((index, line)) = lines.next() {
+        let mut raw = vec![line];
+        let begin = line.trim_start_matches(is_blank);
+        let mut goes_out = false;
+        if !begin.is_empty() && !begin.starts_with(['#', '!']) {
+            let mut joined = begin.to_owned();
+            while ends_in_continuation(&joined) {
+                joined.pop();
+                let Some((_, next)) = lines.next() else { break };
+                raw.push(next);
+                joined.push_str(next.trim_start_matches(is_blank));
+            }
+            goes_out = goes(&unescape(split(&joined).0, index + 1)?);
+        }
+        if !goes_out {
+            for line in raw {
+                kept.push_str(line);
+                kept.push('\n');
+            }
+        }
+    }
+    Ok(kept)
+}
+
 /// Lines that say something, joined where they are continued, with the number of
 /// the first one.
 fn logical_lines(text: &str) -> Vec<(usize, String)> {
@@ -208,6 +238,14 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_taken_out_and_the_rest_stays() {
+        let text = "# servers\r\nserver.1=a\\\n  :1:2\n\ntickTime = 5\nserver\\.2 b\n!end";
+        let kept = without(text, |key| key.starts_with("server.")).unwrap();
+        assert_eq!(kept, "# servers\n\ntickTime = 5\n!end\n");
+        assert_eq!(without("", |_| true).unwrap(), "\n");
+    }
+
+    #[test]
     fn the_last_of_two_values_counts() {
         assert_eq!(one("a=1\na=2"), ("a".into(), "2".into()));
     }
@@ -216,6 +254,14 @@ mod tests {
         #[test]
         fn no_text_panics(text in any::<String>()) {
             let _ = parse(&text);
+        }
+
+        #[test]
+        fn what_stays_says_the_same(text in any::<String>()) {
+            if let (Ok(all), Ok(kept)) = (parse(&text), without(&text, |key| key.len() > 3)) {
+                let stays = all.into_iter().filter(|property| property.key.len() <= 3);
+                prop_assert_eq!(parse(&kept).unwrap(), stays.collect::<Vec<_>>());
+            }
         }
     }
 }

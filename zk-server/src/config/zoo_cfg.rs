@@ -35,6 +35,8 @@ pub struct ZooCfg {
     pub(super) ensemble: EnsembleDraft,
     pub(super) admin: AdminDraft,
     pub(super) data_dir: PathBuf,
+    /// Where this was read.
+    pub(super) file: Option<PathBuf>,
     client_host: Option<String>,
     client_port: Option<u16>,
     notes: Vec<ConfigNote>,
@@ -63,6 +65,16 @@ impl ZooCfg {
             draft = draft.apply(property)?;
         }
         draft.finish()
+    }
+
+    /// Says which file this was read from, best by an absolute path without links. A member of
+    /// an ensemble with `reconfigEnabled` then keeps it up to date as Apache's does: with
+    /// every configuration it is rewritten to name a `zoo.cfg.dynamic.<version>` beside it,
+    /// and `zoo.cfg.bak` is what it was before the first. Where that cannot be written, and
+    /// without this, the members are kept in the data directory, where Apache does not look.
+    pub fn read_from(mut self, file: impl Into<PathBuf>) -> Self {
+        self.file = Some(file.into());
+        self
     }
 
     /// What the reader of the file should know.
@@ -336,6 +348,7 @@ impl Draft {
             ensemble: self.ensemble,
             admin: self.admin,
             data_dir,
+            file: None,
             client_host: self.client_host,
             client_port: self.client_port,
             notes: self.notes,

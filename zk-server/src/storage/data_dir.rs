@@ -214,11 +214,20 @@ impl DataDir {
 
     /// The whole of a small file, or nothing if it is not there.
     pub(crate) async fn read_small(&self, path: &Path) -> Result<Option<Bytes>, StorageError> {
+        self.read_up_to(path, SMALL).await
+    }
+
+    /// The first so many bytes of a file, or nothing if it is not there.
+    pub(super) async fn read_up_to(
+        &self,
+        path: &Path,
+        limit: usize,
+    ) -> Result<Option<Bytes>, StorageError> {
         let file = match self.disk.open(path, OpenMode::Existing).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(StorageError::disk("open", path))?,
         };
-        let bytes = file.read_at(0, SMALL).await;
+        let bytes = file.read_at(0, limit).await;
         bytes.map(Some).map_err(StorageError::disk("read", path))
     }
 

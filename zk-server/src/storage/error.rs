@@ -82,6 +82,14 @@ pub enum StorageError {
         /// `currentEpoch`.
         current: i64,
     },
+    /// The `zoo.cfg` cannot be rewritten for a new configuration.
+    #[error("{} cannot be rewritten: {reason}", path.display())]
+    ZooCfg {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A small file, of an epoch or of the server's id, holds something else.
     #[error("{} does not hold a number: {text:?}", path.display())]
     NotANumber {

@@ -1,14 +1,15 @@
 //! The ensemble's members as the last reconfiguration left them: Apache's dynamic file, in
 //! the data directory. Its name has the version, its text the `server.N` and nothing else.
 //!
-//! Apache keeps it beside the `zoo.cfg`, which it rewrites to point there. A server that
-//! is embedded has no such file, and ours leaves the one it has alone: the newer of the two
-//! lists counts.
+//! Apache keeps it beside the `zoo.cfg`, which it rewrites to point there, and so do we where
+//! there is one. A server that is embedded has none, and one may be where nothing can be
+//! written: then the list is here, and the newer of the two counts.
 
 use bytes::Bytes;
 
 use super::data_dir::DataDir;
 use super::error::StorageError;
+use super::zoo_cfg_files::LONGEST_FILE;
 
 const PREFIX: &str = "zoo.cfg.dynamic.";
 
@@ -19,7 +20,8 @@ impl DataDir {
             return Ok(None);
         };
         let path = self.data_dir().join(format!("{PREFIX}{version:x}"));
-        let text = self.read_small(&path).await?.unwrap_or_default();
+        let text = self.read_up_to(&path, LONGEST_FILE).await?;
+        let text = text.unwrap_or_default();
         Ok(Some((version, String::from_utf8_lossy(&text).into_owned())))
     }
 

@@ -30,6 +30,7 @@ mod torn;
 mod truncate;
 mod txn_log;
 mod wire;
+mod zoo_cfg_files;
 
 #[cfg(test)]
 mod tests;
@@ -49,3 +50,4 @@ pub(crate) use snapshot_walk::{SnapshotBeginning, SnapshotSource, Still};
 pub(crate) use truncate::truncate_log;
 pub(crate) use txn_log::{LogSettings, TxnLog};
 pub(crate) use wire::{WireSnapshotReader, send_snapshot};
+pub(crate) use zoo_cfg_files::next_of;

@@ -7,6 +7,7 @@ mod install;
 mod read_log;
 mod truncate;
 mod wire;
+mod zoo_cfg;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -82,5 +82,8 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
 fn read_config(path: &Path) -> Result<ZooCfg, String> {
     let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let bytes = fs::read(path).map_err(|error| named(&error))?;
-    ZooCfg::from_bytes(bytes).map_err(|error| named(&error))
+    let cfg = ZooCfg::from_bytes(bytes).map_err(|error| named(&error))?;
+    // Of the file itself, which may be written anew: a link to it stays.
+    let path = fs::canonicalize(path).map_err(|error| named(&error))?;
+    Ok(cfg.read_from(path))
 }

@@ -214,7 +214,8 @@ impl EnsembleDraft {
             is_peer_type_overruled: self.peer_type.is_some_and(|kind| kind != own.learner_type),
             client_addr,
             verifier,
-            dynamic_config_file: self.dynamic_config_file,
+            zoo_cfg: None,
+            last_seen: None,
             settings: self.settings,
         })
     }

@@ -1,6 +1,7 @@
 //! The task that does the disk work of a peer, in order: the log, the epochs, and whatever
 //! replaces history. One sync is for everything that has come in during the one before.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
@@ -27,8 +28,15 @@ pub(super) enum DiskOp {
     Append(Proposal),
     /// Write an epoch file.
     PersistEpoch { file: EpochFile, epoch: i64 },
-    /// Remember who is in the ensemble.
-    SetMembers { version: i64, text: String },
+    /// Remember who is in the ensemble from now on.
+    SetMembers {
+        version: i64,
+        text: String,
+        /// It says where this member serves clients.
+        has_client_addr: bool,
+    },
+    /// Remember who is to be in it.
+    ProposeMembers { text: String },
     /// Read the log for a learner.
     ReadLog {
         learner: LearnerId,
@@ -76,7 +84,7 @@ impl Disk {
     /// Starts the task.
     pub(super) fn start(
         shell: &Arc<Shell>,
-        storage: Storage,
+        (storage, zoo_cfg): (Storage, Option<PathBuf>),
         hashing: SeededState,
         spawner: &Spawner,
         stopped: &CancellationToken,
@@ -87,6 +95,7 @@ impl Disk {
         let task = DiskTask {
             shell: Arc::clone(shell),
             storage,
+            zoo_cfg,
             hashing,
             spawner: spawner.clone(),
             stopped: stopped.clone(),
@@ -124,6 +133,8 @@ impl Disk {
 struct DiskTask {
     shell: Arc<Shell>,
     storage: Storage,
+    /// What is kept up to date.
+    zoo_cfg: Option<PathBuf>,
     hashing: SeededState,
     spawner: Spawner,
     stopped: CancellationToken,
@@ -169,9 +180,12 @@ impl DiskTask {
                 }
                 self.tell(DiskDone::EpochPersisted(file));
             }
-            DiskOp::SetMembers { version, text } => {
-                self.storage.dir().set_members(version, &text).await?;
-            }
+            DiskOp::SetMembers {
+                version,
+                text,
+                has_client_addr,
+            } => self.set_members(version, &text, has_client_addr).await?,
+            DiskOp::ProposeMembers { text } => self.propose_members(&text).await,
             DiskOp::ReadLog {
                 learner,
                 from,
@@ -192,6 +206,35 @@ impl DiskTask {
             DiskOp::Barrier(settled) => drop(settled.send(())),
         }
         Ok(None)
+    }
+
+    /// In the `zoo.cfg`, if there is one that can be written, or in the data directory.
+    async fn set_members(
+        &self,
+        version: i64,
+        text: &str,
+        has_client_addr: bool,
+    ) -> Result<(), StorageError> {
+        let dir = self.storage.dir();
+        if let Some(zoo_cfg) = &self.zoo_cfg {
+            let written = dir.write_members(zoo_cfg, version, text, has_client_addr);
+            match written.await {
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    tracing::warn!(%error, "the members are kept in the data directory");
+                }
+            }
+        }
+        dir.set_members(version, text).await
+    }
+
+    /// For Apache: ours finds it in its history as well.
+    async fn propose_members(&self, text: &str) {
+        if let Some(zoo_cfg) = &self.zoo_cfg
+            && let Err(error) = self.storage.dir().write_next(zoo_cfg, text).await
+        {
+            tracing::warn!(%error, "the configuration that is proposed is in the log alone");
+        }
     }
 
     /// Everything that waits to be appended, up to what one sync should be for.

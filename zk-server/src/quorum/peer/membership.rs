@@ -37,6 +37,10 @@ impl Peer {
                     version = format_args!("{:#x}", config.version()),
                     "a configuration is proposed"
                 );
+                if self.config.settings.reconfig_enabled {
+                    let text = config.to_text();
+                    self.disk.ask(DiskOp::ProposeMembers { text });
+                }
                 self.membership.last_seen = Some(config);
                 self.is_membership_untold = true;
             }
@@ -93,9 +97,11 @@ impl Peer {
             self.config.learner_type = LearnerType::Participant;
         }
         if self.config.settings.reconfig_enabled {
+            let own = config.member(self.config.id);
             self.disk.ask(DiskOp::SetMembers {
                 version: config.version(),
                 text: config.to_text(),
+                has_client_addr: own.is_some_and(|own| own.client_addr.is_some()),
             });
         }
         self.config.verifier = config.clone();

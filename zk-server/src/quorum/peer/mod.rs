@@ -139,10 +139,11 @@ impl Peer {
         }
         let membership = LeaderConfig {
             committed: config.verifier.clone(),
-            last_seen: None,
+            last_seen: config.last_seen.clone(),
         };
         let hashing = stored.hashing;
-        let disk = Disk::start(&shell, stored.storage, hashing, &spawner, &stopped);
+        let files = (stored.storage, config.zoo_cfg.clone());
+        let disk = Disk::start(&shell, files, hashing, &spawner, &stopped);
         let peer = Self {
             shell,
             config,
@@ -154,8 +155,8 @@ impl Peer {
             logged: VecDeque::new(),
             disk,
             wants_snapshot: false,
+            is_membership_untold: membership.last_seen.is_some(),
             membership,
-            is_membership_untold: false,
             next_learner: 0,
             last_master: None,
             epoch_to_tell: None,
