@@ -1,6 +1,7 @@
 //! Observers that learn from followers in place of the leader.
 
 use zk_client::{Client, CreateMode, Reconfig};
+use zk_env::{Env as _, TokioEnv};
 use zk_server::{Ensemble, EnsembleBuilder, PeerState, ServerConfig};
 use zk_tests::wait::{eventually, until_connected, within};
 
@@ -69,12 +70,13 @@ async fn sessions_are_kept_alive_through_a_master() {
     let mine = idle.create("/mine", b"", CreateMode::Ephemeral);
     within("an ephemeral", mine).await.unwrap();
     let watcher = client(&ensemble).await;
-    let (at, mut n) = (tokio::time::Instant::now(), 0_u8);
+    let clock = TokioEnv::new();
+    let (at, mut n) = (clock.now(), 0_u8);
     create(&watcher, "/clock", b"").await;
     eventually("three timeouts pass", async || {
         n = n.wrapping_add(1);
         write(&watcher, "/clock", &[n]).await;
-        at.elapsed() > 3 * timeout
+        clock.now().since(at) > 3 * timeout
     })
     .await;
     assert_eq!(synced(&watcher, "/mine").await.unwrap(), b"");

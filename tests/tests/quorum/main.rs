@@ -5,4 +5,5 @@ mod leader_serves;
 mod local_sessions;
 mod read_only;
 mod reconfig;
+mod sites;
 mod trio;
