@@ -8,6 +8,8 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use zk_env::TokioEnv;
@@ -58,12 +60,19 @@ struct Process {
     child: Child,
     /// What it has logged up to the line that says where it listens.
     log: String,
+    /// Behind that it has said that it could not listen somewhere.
+    lacks_port: Arc<AtomicBool>,
     addr: SocketAddr,
 }
 
 impl Process {
     /// Starts it and waits until it serves.
     fn start(config: &Config) -> Self {
+        Self::try_start(config).unwrap_or_else(|log| panic!("it ended: {log}"))
+    }
+
+    /// What it has logged, if it ends before it serves.
+    fn try_start(config: &Config) -> Result<Self, String> {
         let mut command = zk_server();
         command.arg("start-foreground").arg(&config.path);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -72,13 +81,32 @@ impl Process {
         let mut lines = BufReader::new(stderr);
         while addr.is_none() {
             let start = log.len();
-            assert!(lines.read_line(&mut log).unwrap() > 0, "it ended: {log}");
+            if lines.read_line(&mut log).unwrap() == 0 {
+                let _ = child.wait();
+                return Err(log);
+            }
             addr = listening(&log[start..]);
         }
         // Read on, so that the pipe never fills.
-        std::thread::spawn(move || lines.read_to_end(&mut Vec::new()));
-        let addr = addr.unwrap();
-        Self { child, log, addr }
+        let lacks_port = Arc::<AtomicBool>::default();
+        let lacks = Arc::clone(&lacks_port);
+        std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                if tells_of_taken_port(&line) {
+                    lacks.store(true, Ordering::Relaxed);
+                }
+            }
+        });
+        Ok(Self {
+            child,
+            log,
+            lacks_port,
+            addr: addr.unwrap(),
+        })
+    }
+
+    fn lacks_port(&self) -> bool {
+        self.lacks_port.load(Ordering::Relaxed)
     }
 
     fn ask(&self, word: &str) -> String {
@@ -106,6 +134,10 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn tells_of_taken_port(text: &str) -> bool {
+    text.contains("Address already in use") || text.contains("address in use")
 }
 
 /// The address in the line that says that the server has started, or the member.
@@ -308,10 +340,29 @@ fn members(name: &str) -> [Config; 3] {
     })
 }
 
-#[test]
-fn members_of_an_ensemble_are_started_from_their_files() {
-    let configs = members("members");
-    let mut first = Process::start(&configs[0]);
+/// How often other ports are tried: somebody else may take one before its server does.
+const ATTEMPTS: usize = 5;
+
+/// Members from their files, and what each of them says it is. The first has been alone for a
+/// while.
+fn started_members() -> ([Config; 3], [Process; 3], [String; 3]) {
+    for _ in 1..ATTEMPTS {
+        let configs = members("members");
+        if let Some((processes, modes)) = try_members(&configs) {
+            return (configs, processes, modes);
+        }
+    }
+    panic!("ports are taken again and again");
+}
+
+/// Nothing, if a port is taken.
+fn try_members(configs: &[Config; 3]) -> Option<([Process; 3], [String; 3])> {
+    let start = |config| match Process::try_start(config) {
+        Ok(process) => Some(process),
+        Err(log) if tells_of_taken_port(&log) => None,
+        Err(log) => panic!("it ended: {log}"),
+    };
+    let first = start(&configs[0])?;
     let alone = output(zk_server().arg("status").arg(&configs[0].path));
     assert_eq!(alone.status.code(), Some(1));
     let answer = first.ask("srvr");
@@ -319,12 +370,21 @@ fn members_of_an_ensemble_are_started_from_their_files() {
         answer,
         "This ZooKeeper instance is not currently serving requests\n"
     );
+    let processes = [first, start(&configs[1])?, start(&configs[2])?];
+    let mut modes = Vec::new();
+    for process in &processes {
+        let lacks_port = || processes.iter().any(Process::lacks_port);
+        let answer = ask_until(process.addr, "srvr", |answer| {
+            mode(answer).is_some() || lacks_port()
+        });
+        modes.push(mode(&answer)?.to_owned());
+    }
+    Some((processes, modes.try_into().unwrap()))
+}
 
-    let others = [1, 2].map(|index| Process::start(&configs[index]));
-    let modes = [first.addr, others[0].addr, others[1].addr].map(|addr| {
-        let answer = ask_until(addr, "srvr", |answer| mode(answer).is_some());
-        mode(&answer).unwrap().to_owned()
-    });
+#[test]
+fn members_of_an_ensemble_are_started_from_their_files() {
+    let (configs, [mut first, second, _third], modes) = started_members();
     let mut voters = [modes[0].as_str(), modes[1].as_str()];
     voters.sort_unstable();
     assert_eq!(
@@ -341,7 +401,7 @@ fn members_of_an_ensemble_are_started_from_their_files() {
 
     let (clean, took) = first.end_by("TERM");
     assert!(clean && took < Duration::from_secs(5), "{took:?}");
-    ask_until(others[0].addr, "srvr", |answer| mode(answer).is_none());
+    ask_until(second.addr, "srvr", |answer| mode(answer).is_none());
 }
 
 /// The value of a key of `mntr`.
@@ -364,6 +424,7 @@ fn an_ensemble_for_development_serves_until_it_is_stopped() {
     let mut process = Process {
         child,
         log: String::new(),
+        lacks_port: Arc::default(),
         addr: connect.split(',').next().unwrap().parse().unwrap(),
     };
     for (id, host) in (1..).zip(connect.split(',')) {

@@ -1,7 +1,8 @@
 //! Election ports on loopback, and one that a script drives.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -23,20 +24,9 @@ const EMPTY: InitialVote = InitialVote {
     peer_epoch: 0,
 };
 
-/// Loopback ports that are free now.
-fn free_ports(count: usize) -> Vec<u16> {
-    let sockets: Vec<_> = (0..count)
-        .map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    let ports = sockets
-        .iter()
-        .map(|socket| socket.local_addr().unwrap().port());
-    ports.collect()
-}
-
-/// Servers 1, 2, … on loopback.
-fn loopback(count: usize) -> (QuorumVerifier, Vec<u16>) {
-    let ports = free_ports(count);
+/// Servers 1, 2, … on loopback, whose ports nobody else can get before they do.
+async fn loopback(env: &Loopback, count: usize) -> (QuorumVerifier, Vec<u16>) {
+    let ports = env.hold(count).await;
     let lines = ports.iter().enumerate();
     let text: String = lines
         .map(|(index, port)| format!("server.{}=127.0.0.1:1:{port}\n", index + 1))
@@ -73,8 +63,8 @@ async fn look(port: &ElectionPort, zxid: i64) -> Decision {
 
 #[tokio::test]
 async fn three_agree_and_the_survivors_of_the_leader_agree_again() {
-    let env = TokioEnv::new();
-    let (config, _) = loopback(3);
+    let env = Loopback::new();
+    let (config, _) = loopback(&env, 3).await;
     let one = start(env.clone(), &config, 1).await;
     let two = start(env.clone(), &config, 2).await;
     let three = start(env.clone(), &config, 3).await;
@@ -105,8 +95,8 @@ async fn three_agree_and_the_survivors_of_the_leader_agree_again() {
 /// From the text of two files to a leader.
 #[tokio::test]
 async fn peers_of_a_configuration_elect() {
-    let env = TokioEnv::new();
-    let ports = free_ports(2);
+    let env = Loopback::new();
+    let ports = env.hold(2).await;
     let text = format!(
         "clientPort=0\ninitLimit=10\nsyncLimit=5\nfastleader.minNotificationInterval=50\n\
          server.1=127.0.0.1:1:{}\nserver.2=127.0.0.1:1:{}:observer\nstandaloneEnabled=false",
@@ -131,8 +121,8 @@ async fn peers_of_a_configuration_elect() {
 
 #[tokio::test]
 async fn an_observer_finds_the_leader() {
-    let env = TokioEnv::new();
-    let ports = free_ports(2);
+    let env = Loopback::new();
+    let ports = env.hold(2).await;
     let text = format!(
         "server.1=127.0.0.1:1:{}\nserver.2=127.0.0.1:1:{}:observer",
         ports[0], ports[1]
@@ -154,8 +144,8 @@ async fn an_observer_finds_the_leader() {
 
 #[tokio::test]
 async fn strangers_do_not_keep_peers_apart() {
-    let env = TokioEnv::new();
-    let (config, ports) = loopback(2);
+    let env = Loopback::new();
+    let (config, ports) = loopback(&env, 2).await;
     let two = start(env.clone(), &config, 2).await;
     let addr = SocketAddr::from(([127, 0, 0, 1], ports[1]));
     let mut mute = Vec::new();
@@ -178,8 +168,8 @@ async fn strangers_do_not_keep_peers_apart() {
 /// sends wrongly costs its own connection alone.
 #[tokio::test]
 async fn a_slow_peer_is_heard_and_a_broken_one_is_not_missed() {
-    let env = TokioEnv::new();
-    let (config, ports) = loopback(1);
+    let env = Loopback::new();
+    let (config, ports) = loopback(&env, 1).await;
     let one = start(env.clone(), &config, 1).await;
     assert_eq!(look(&one, 0).await.role, PeerState::Leading);
     let addr = SocketAddr::from(([127, 0, 0, 1], ports[0]));
@@ -207,8 +197,8 @@ async fn a_slow_peer_is_heard_and_a_broken_one_is_not_missed() {
 
 #[tokio::test]
 async fn a_look_that_is_given_up_and_asked_again_still_decides() {
-    let env = TokioEnv::new();
-    let (config, _) = loopback(2);
+    let env = Loopback::new();
+    let (config, _) = loopback(&env, 2).await;
     let one = start(env.clone(), &config, 1).await;
     tokio::select! {
         biased;
@@ -220,73 +210,106 @@ async fn a_look_that_is_given_up_and_asked_again_still_decides() {
     assert_eq!([a.leader, b.leader], [ServerId(2); 2]);
 }
 
-/// An environment in which one host is never found and one never answers (E10, E11).
-#[derive(Debug)]
-struct Blackhole(Arc<TokioEnv>);
+/// Loopback, with ports that are held until they are bound. One host is never found, and
+/// one never answers (E10, E11).
+struct Loopback {
+    env: Arc<TokioEnv>,
+    held: Mutex<BTreeMap<SocketAddr, Box<dyn Listener>>>,
+}
 
-impl Env for Blackhole {
+impl std::fmt::Debug for Loopback {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loopback").finish_non_exhaustive()
+    }
+}
+
+impl Loopback {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            env: TokioEnv::new(),
+            held: Mutex::default(),
+        })
+    }
+
+    /// Takes so many ports, for whoever binds them next.
+    async fn hold(&self, count: usize) -> Vec<u16> {
+        let mut ports = Vec::new();
+        for _ in 0..count {
+            let listener = self.env.bind(SocketAddr::from(([127, 0, 0, 1], 0))).await;
+            let listener = listener.unwrap();
+            let addr = listener.local_addr().unwrap();
+            self.held.lock().unwrap().insert(addr, listener);
+            ports.push(addr.port());
+        }
+        ports
+    }
+}
+
+impl Env for Loopback {
     fn connect(&self, addr: SocketAddr) -> BoxFuture<std::io::Result<BoxStream>> {
         if addr.ip().is_loopback() {
-            self.0.connect(addr)
+            self.env.connect(addr)
         } else {
             Box::pin(std::future::pending())
         }
     }
 
     fn bind(&self, addr: SocketAddr) -> BoxFuture<std::io::Result<Box<dyn Listener>>> {
-        self.0.bind(addr)
+        match self.held.lock().unwrap().remove(&addr) {
+            Some(listener) => Box::pin(std::future::ready(Ok(listener))),
+            None => self.env.bind(addr),
+        }
     }
 
     fn resolve(&self, host: &str, port: u16) -> BoxFuture<std::io::Result<Vec<SocketAddr>>> {
         if host == "hangs.invalid" {
             return Box::pin(std::future::pending());
         }
-        self.0.resolve(host, port)
+        self.env.resolve(host, port)
     }
 
     fn spawn(&self, name: &'static str, task: BoxFuture<()>) -> TaskHandle {
-        self.0.spawn(name, task)
+        self.env.spawn(name, task)
     }
 
     fn timer(&self) -> Box<dyn Timer> {
-        self.0.timer()
+        self.env.timer()
     }
 
     fn now(&self) -> Mono {
-        self.0.now()
+        self.env.now()
     }
 
     fn boot_now(&self) -> Boot {
-        self.0.boot_now()
+        self.env.boot_now()
     }
 
     fn wall(&self) -> SystemTime {
-        self.0.wall()
+        self.env.wall()
     }
 
     fn rng(&self, name: &str) -> EnvRng {
-        self.0.rng(name)
+        self.env.rng(name)
     }
 
     fn disk(&self) -> Arc<dyn Disk> {
-        self.0.disk()
+        self.env.disk()
     }
 }
 
 #[tokio::test]
 async fn peers_that_never_answer_delay_nobody() {
-    let env = TokioEnv::new();
-    let hole: Arc<dyn Env> = Arc::new(Blackhole(env.clone()));
-    let ports = free_ports(3);
+    let env = Loopback::new();
+    let ports = env.hold(3).await;
     let text = format!(
         "server.1=127.0.0.1:1:{}\nserver.2=127.0.0.1:1:{}\nserver.3=127.0.0.1:1:{}\n\
          server.4=hangs.invalid:1:2\nserver.5=192.0.2.1:1:2",
         ports[0], ports[1], ports[2]
     );
     let config = QuorumVerifier::parse(&text).unwrap();
-    let one = start(Arc::clone(&hole), &config, 1).await;
-    let two = start(Arc::clone(&hole), &config, 2).await;
-    let three = start(Arc::clone(&hole), &config, 3).await;
+    let one = start(env.clone(), &config, 1).await;
+    let two = start(env.clone(), &config, 2).await;
+    let three = start(env.clone(), &config, 3).await;
     let before = env.now();
     let (a, b, c) = tokio::join!(look(&one, 0), look(&two, 0), look(&three, 0));
     let took = env.now().since(before);
