@@ -222,7 +222,8 @@ impl Keeper {
         let Some(peer) = self.0.peer(host).filter(|_| voters().count() > 2) else {
             return false;
         };
-        if voters().any(Peer::is_vacant) {
+        // Where members change nobody can tell here how many have a vote.
+        if self.0.common.shape.is_dynamic() || voters().any(Peer::is_vacant) {
             return false;
         }
         peer.vacate(&self.0.common);
