@@ -78,7 +78,9 @@ impl SnapshotWalk {
             acls,
             mut paths,
         } = source.begin();
-        paths.sort_unstable();
+        // A parent's path is shorter. To compare them in full would take a big tree seconds,
+        // for which whoever runs on this thread would have to wait.
+        paths.sort_unstable_by_key(|path| path.len());
         Self {
             zxid,
             encoder: BodyEncoder::new(&sessions, acls),
