@@ -114,6 +114,7 @@ const FAMILIES: &[Row] = &[
     ("multiAddress.", Kind::Text, ENSEMBLE),
     ("leader.", Kind::Text, ENSEMBLE),
     ("observer.", Kind::Text, ENSEMBLE),
+    ("observerMaster.", Kind::Text, ENSEMBLE_JAVA),
     ("learner.", Kind::Text, ENSEMBLE_JAVA),
     ("ssl.quorum.", Kind::Text, ENSEMBLE_TLS),
     ("snapshot.", Kind::Text, STORAGE),
