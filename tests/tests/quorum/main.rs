@@ -7,3 +7,4 @@ mod read_only;
 mod reconfig;
 mod sites;
 mod trio;
+mod zoo_cfg;
