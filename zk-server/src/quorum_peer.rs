@@ -380,7 +380,12 @@ impl Blueprint {
             shell: Arc::clone(&shell),
             tasks: TaskTracker::new(),
         };
-        let options = ElectionPortOptions::from_config(&ensemble);
+        let mut options = ElectionPortOptions::from_config(&ensemble);
+        if options.listen.is_empty() {
+            // It was removed. Only its own file still says where it is, and peers with a
+            // higher id have to dial it back.
+            options.listen = self.ensemble.election_listen();
+        }
         let election = ElectionPort::start(Arc::clone(env), options, &stopped).await?;
         let peer = Peer::new(
             Arc::clone(&shell),

@@ -130,6 +130,30 @@ async fn the_leader_can_be_removed_and_another_leads_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removed_server_that_starts_anew_follows_on_and_can_come_back() {
+    let ensemble = ensemble(3).await;
+    let client = client(&ensemble).await;
+    write(&client, "/before").await;
+    // The lowest id: all others dial it, so it has to listen.
+    let line = ensemble.server_line(1);
+    let _ = within("a reconfiguration", client.reconfig(&leaving(&[1]), None)).await;
+    write(&client, "/without").await;
+    within("it starts anew", ensemble.restart(1))
+        .await
+        .expect("restarted");
+    equal_trees(&ensemble, &[1, 2, 3]).await;
+    eventually("it is a member again", async || {
+        client
+            .reconfig(&joining(std::slice::from_ref(&line)), None)
+            .await
+            .is_ok()
+    })
+    .await;
+    write(&client, "/again").await;
+    equal_trees(&ensemble, &[1, 2, 3]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_is_refused() {
     let ensemble = ensemble(3).await;
     let client = client(&ensemble).await;
