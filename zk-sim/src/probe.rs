@@ -258,6 +258,14 @@ mod tests {
     }
 
     #[test]
+    fn one_alone_acts_whenever_it_is_asked() {
+        let answers = answers(1, "a", Failpoints::Only(POINTS[1]));
+        let acted = answers.chunks(100).map(|of_one| !of_one.contains(&false));
+        assert_eq!(acted.filter(|always| *always).count(), 1);
+        assert_eq!(answers.iter().filter(|acts| **acts).count(), 100);
+    }
+
+    #[test]
     fn some_failpoints_never_act_in_a_run() {
         let answers = answers(3, "a", Failpoints::Often);
         let silent = |of_one: &[bool]| !of_one.contains(&true);
