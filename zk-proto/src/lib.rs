@@ -36,6 +36,8 @@ pub mod jute;
 mod op_code;
 pub mod path;
 pub mod record;
+#[cfg(feature = "sasl")]
+pub mod sasl;
 
 pub use connect_string::{ConnectString, ConnectStringError, HostPort};
 pub use data::{
