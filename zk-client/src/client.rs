@@ -148,7 +148,10 @@ impl Client {
                 | futures_util::future::Either::Right(_) => None,
             };
         match settled {
-            Some(SessionState::AuthFailed) => Err(ConnectError::AuthFailed),
+            Some(SessionState::AuthFailed) => match self.inner.shared.session().over() {
+                Some(Error::SaslFailed(failure)) => Err(ConnectError::SaslFailed(failure.clone())),
+                _ => Err(ConnectError::AuthFailed),
+            },
             Some(SessionState::Expired { epoch }) if epoch == Epoch::default() => {
                 Err(ConnectError::SessionExpired)
             }

@@ -11,6 +11,7 @@ use zk_env::{BoxFuture, BoxStream, Env, TokioEnv};
 use zk_proto::{ConnectString, DEFAULT_FRAME_LIMIT, Password, SessionId, Xid};
 
 use crate::error::{ConnectError, Error};
+use crate::sasl::{Mechanism, Sasl};
 use crate::schedule::BackoffLimits;
 use crate::session::{AuthInfo, Limits, SessionConfig};
 use crate::{Client, client};
@@ -112,6 +113,7 @@ pub struct ClientBuilder {
     new_session_after_expiry: bool,
     resume: Option<(SessionId, Password)>,
     auths: Vec<AuthInfo>,
+    mechanism: Option<Arc<dyn Mechanism>>,
     last_xid: Xid,
     env: Option<Arc<dyn Env>>,
     connector: Option<Arc<dyn Connector>>,
@@ -142,6 +144,7 @@ impl ClientBuilder {
             new_session_after_expiry: true,
             resume: None,
             auths: Vec::new(),
+            mechanism: None,
             last_xid: Xid(0),
             env: None,
             connector: None,
@@ -261,6 +264,25 @@ impl ClientBuilder {
         self
     }
 
+    /// Begins every connection with SASL DIGEST-MD5, as `user`. It comes before the
+    /// credentials of [`auth`](Self::auth), before watches are restored and before any
+    /// call, and it is never skipped: a server that refuses it, does not offer it, or
+    /// does not prove that it knows the password ends the client with
+    /// [`Error::SaslFailed`].
+    ///
+    /// The exchange does not show the password, and protects nothing that follows; MD5
+    /// lets who listens guess at weak passwords.
+    #[cfg(feature = "sasl")]
+    pub fn sasl_digest_md5(
+        mut self,
+        user: impl AsRef<str>,
+        password: impl Into<zk_proto::sasl::Secret>,
+    ) -> Self {
+        let mechanism = crate::sasl::DigestMd5::new(user.as_ref(), password.into());
+        self.mechanism = Some(Arc::new(mechanism));
+        self
+    }
+
     /// How connections are opened. Default: TCP.
     pub fn connector(mut self, connector: Arc<dyn Connector>) -> Self {
         self.connector = Some(connector);
@@ -349,6 +371,10 @@ impl ClientBuilder {
                 new_session_after_expiry: self.new_session_after_expiry,
                 resume: self.resume,
                 auths: self.auths,
+                sasl: self.mechanism.map(|mechanism| Sasl {
+                    mechanism,
+                    rng: env.rng("zk-client-sasl"),
+                }),
                 limits: self.limits,
                 last_xid: self.last_xid,
                 probe: env.probe(),

@@ -6,6 +6,8 @@ use std::time::Duration;
 use thiserror::Error;
 use zk_proto::{ConnectStringError, DecodeError, ErrorCode, HostPort, PathError, Zxid};
 
+use crate::sasl::SaslFailure;
+
 /// What became of a request that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -139,6 +141,9 @@ pub enum Error {
     /// The server refused the client's credentials. Terminal.
     #[error("authentication failed")]
     AuthFailed,
+    /// SASL failed, and nothing was sent without it. Terminal.
+    #[error("SASL failed: {0}")]
+    SaslFailed(SaslFailure),
     /// The client was closed. Terminal.
     #[error("client is closed")]
     Closed,
@@ -197,6 +202,7 @@ impl Error {
             | Self::SessionExpired
             | Self::EnsembleRegressed { .. }
             | Self::AuthFailed
+            | Self::SaslFailed(_)
             | Self::Closed => Outcome::NotApplied,
         }
     }
@@ -235,6 +241,7 @@ impl Error {
             | Self::SessionExpired
             | Self::EnsembleRegressed { .. }
             | Self::AuthFailed
+            | Self::SaslFailed(_)
             | Self::Closed => true,
             Self::Server { code, .. } | Self::Transaction { code, .. } => {
                 matches!(code, ErrorCode::SessionExpired | ErrorCode::UnknownSession)
@@ -294,6 +301,9 @@ pub enum ConnectError {
     /// A server refused the credentials.
     #[error("authentication failed")]
     AuthFailed,
+    /// SASL failed.
+    #[error("SASL failed: {0}")]
+    SaslFailed(SaslFailure),
 }
 
 /// What came of trying one server.

@@ -82,6 +82,7 @@ impl World {
             new_session_after_expiry: true,
             resume: None,
             auths: Vec::new(),
+            sasl: None,
             limits: Limits {
                 queued_requests: 64,
                 queued_bytes: 1 << 16,

@@ -35,6 +35,7 @@
 //! # Features
 //!
 //! - `metrics`: counters and histograms through the `metrics` facade.
+//! - `sasl`: authentication by SASL DIGEST-MD5, `ClientBuilder::sasl_digest_md5`.
 
 mod client;
 mod config;
@@ -51,6 +52,7 @@ mod read;
 mod reaper;
 mod reply;
 mod retry;
+mod sasl;
 mod schedule;
 mod session;
 mod transaction;
@@ -70,11 +72,14 @@ pub use protected::ProtectedId;
 pub use reaper::GuaranteedDelete;
 pub use reply::Reply;
 pub use retry::{RetryPolicy, Retrying};
+pub use sasl::SaslFailure;
 pub use session::{Epoch, SessionState};
 pub use transaction::{Commit, OpResult, Transaction};
 pub use watcher::{DEFAULT_WATCHER_CAPACITY, WatchedEvent, Watcher};
 pub use zk_proto::data::{AddWatchMode, MAX_TTL};
 pub use zk_proto::record::ClientInfo;
+#[cfg(feature = "sasl")]
+pub use zk_proto::sasl::Secret;
 pub use zk_proto::{
     Acl, AclId, CreateMode, CreateOptions, ErrorCode, EventType, HostPort, KeeperState, Password,
     Perms, SessionId, Stat, WatcherType, Xid, Zxid,

@@ -223,6 +223,7 @@ const fn is_hopeless(error: &Error) -> bool {
             | Error::BadReply(_)
             | Error::Closed
             | Error::AuthFailed
+            | Error::SaslFailed(_)
             | Error::SessionExpired
             | Error::EnsembleRegressed { .. }
     )

@@ -93,6 +93,7 @@ impl Session {
                 "client: refused without an answer to the handshake"
             }
             (Phase::Handshake { .. }, Cause::Io(_)) => "client: cut in the handshake",
+            (Phase::Sasl(_), _) => "client: cut in the SASL exchange",
             (Phase::Authenticating { .. }, _) => "client: cut while authenticating",
             (Phase::Serving { .. }, _) if self.set_watches_left > 0 => {
                 "client: cut while watches were registered again"

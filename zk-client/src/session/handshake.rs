@@ -1,5 +1,5 @@
-//! From a fresh connection to flowing requests: ConnectRequest, credentials,
-//! watches, in this order.
+//! From a fresh connection to flowing requests: ConnectRequest, SASL,
+//! credentials, watches, in this order.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -85,7 +85,9 @@ impl Session {
         self.identity.proof = Some(self.proof(now, sent_at));
         self.timers.last_read = now.mono;
         self.timers.last_sent = now.mono;
-        self.authenticate(server, deadline, is_read_only);
+        if !self.begin_sasl(server, deadline, is_read_only) {
+            self.present_credentials(server, deadline, is_read_only);
+        }
     }
 
     /// "Expired": the server closes after saying so.
@@ -137,7 +139,12 @@ impl Session {
             Duration::from_millis(u64::from(response.timeout_ms.unsigned_abs()));
     }
 
-    fn authenticate(&mut self, server: SocketAddr, deadline: Mono, is_read_only: bool) {
+    pub(super) fn present_credentials(
+        &mut self,
+        server: SocketAddr,
+        deadline: Mono,
+        is_read_only: bool,
+    ) {
         for auth in &self.auths {
             let packet = AuthPacket {
                 kind: 0,
@@ -168,7 +175,7 @@ impl Session {
         let was_asked = match self.phase {
             Phase::Authenticating { .. } => true,
             Phase::Serving { .. } => self.requests.note_verdict(err),
-            Phase::Down | Phase::Handshake { .. } | Phase::Over => false,
+            Phase::Down | Phase::Handshake { .. } | Phase::Sasl(_) | Phase::Over => false,
         };
         if !was_asked {
             return self.disconnect(Cause::OutOfOrder);
@@ -193,7 +200,7 @@ impl Session {
                 }
             }
             Phase::Serving { .. } => self.hand_out_verdicts(),
-            Phase::Down | Phase::Handshake { .. } | Phase::Over => {}
+            Phase::Down | Phase::Handshake { .. } | Phase::Sasl(_) | Phase::Over => {}
         }
     }
 
@@ -289,6 +296,6 @@ impl Session {
     }
 }
 
-fn encode_control(out: &mut bytes::BytesMut, xid: Xid, op: OpCode, body: &impl Encode) {
+pub(super) fn encode_control(out: &mut bytes::BytesMut, xid: Xid, op: OpCode, body: &impl Encode) {
     encode_frame(out, &(RequestHeader { xid, op: op.into() }, body));
 }

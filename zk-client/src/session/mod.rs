@@ -11,6 +11,7 @@ mod handshake;
 mod release;
 mod replies;
 mod requests;
+mod sasl;
 mod server_ops;
 mod state;
 #[cfg(test)]
@@ -30,10 +31,12 @@ use zk_proto::{Encode, ErrorCode, OpCode, Password, SessionId, Xid, Zxid};
 
 use crate::error::{Error, QueueLimit};
 use crate::reply::{RawReply, RawResult};
+use crate::sasl::Sasl;
 use crate::wakers::{Ticket, Wakers};
 use crate::watcher::{WatchedEvent, WatcherId, WatcherQueue};
 pub(crate) use requests::Limits;
 use requests::{Deadline, Request, Requests};
+use sasl::SaslRound;
 use server_ops::ServerOps;
 pub(crate) use state::{Cause, Identity, Now, Phase};
 pub use state::{Epoch, SessionState};
@@ -51,6 +54,8 @@ pub(crate) struct SessionConfig {
     pub(crate) new_session_after_expiry: bool,
     pub(crate) resume: Option<(SessionId, Password)>,
     pub(crate) auths: Vec<AuthInfo>,
+    /// By which each connection begins, if at all.
+    pub(crate) sasl: Option<Sasl>,
     pub(crate) limits: Limits,
     /// Where xids start; anywhere is legal.
     pub(crate) last_xid: Xid,
@@ -206,6 +211,11 @@ impl Session {
 
     pub(crate) const fn is_over(&self) -> bool {
         self.over.is_some()
+    }
+
+    /// Why the client is terminal, if it is.
+    pub(crate) const fn over(&self) -> Option<&Error> {
+        self.over.as_ref()
     }
 
     /// Takes a call's place in line. A
@@ -395,7 +405,9 @@ impl Session {
             } => {
                 self.handle_connect_response(now, frame, (server, deadline), sent_at);
             }
-            Phase::Authenticating { .. } | Phase::Serving { .. } => self.handle_reply(now, frame),
+            Phase::Sasl(_) | Phase::Authenticating { .. } | Phase::Serving { .. } => {
+                self.handle_reply(now, frame);
+            }
             Phase::Down | Phase::Over => {}
         }
     }
@@ -418,7 +430,9 @@ impl Session {
             .expire(now.mono, &self.config.probe, &mut self.outputs);
         self.check_close_deadline(now.mono);
         match self.phase {
-            Phase::Handshake { deadline, .. } | Phase::Authenticating { deadline, .. } => {
+            Phase::Handshake { deadline, .. }
+            | Phase::Sasl(SaslRound { deadline, .. })
+            | Phase::Authenticating { deadline, .. } => {
                 if deadline <= now.mono {
                     self.disconnect(Cause::HandshakeTimeout);
                 }
@@ -459,7 +473,9 @@ impl Session {
     /// When to call `handle_timeout` at the latest.
     pub(crate) fn poll_timeout(&self) -> Mono {
         let phase = match self.phase {
-            Phase::Handshake { deadline, .. } | Phase::Authenticating { deadline, .. } => deadline,
+            Phase::Handshake { deadline, .. }
+            | Phase::Sasl(SaslRound { deadline, .. })
+            | Phase::Authenticating { deadline, .. } => deadline,
             Phase::Serving { .. } => {
                 let timeout = self.identity.timeout;
                 self.timers

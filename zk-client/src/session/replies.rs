@@ -21,6 +21,9 @@ impl Session {
             Err(error) => return self.disconnect(Cause::BadBytes(error.to_string())),
         };
         tracing::trace!(xid = %header.xid, zxid = %header.zxid, err = ?header.err, "reply");
+        if matches!(self.phase, Phase::Sasl(_)) && header.xid != Xid::NOTIFICATION {
+            return self.handle_sasl_reply(now, &header, &mut reader);
+        }
         match header.xid {
             Xid::NOTIFICATION => match WatcherEvent::decode(&mut reader) {
                 Ok(event) => {

@@ -279,6 +279,12 @@ impl Requests {
         Ok(xid)
     }
 
+    /// A number for a request of the session's own that takes no place in line.
+    pub(super) fn take_xid(&mut self) -> Xid {
+        self.last_xid = self.last_xid.next();
+        self.last_xid
+    }
+
     /// Puts a request in front of the queue.
     pub(super) fn push_front(&mut self, mut request: Request, body: &impl Encode) {
         let mut bytes = BytesMut::new();

@@ -205,6 +205,8 @@ pub(crate) enum Phase {
         deadline: Mono,
         sent_at: Boot,
     },
+    /// SASL is under way; nothing else may be sent.
+    Sasl(super::sasl::SaslRound),
     /// Credentials are on their way; nothing may be sent unauthenticated.
     Authenticating {
         server: SocketAddr,

@@ -16,6 +16,8 @@ mod random;
 mod read_only;
 mod removal;
 mod replay;
+#[cfg(feature = "sasl")]
+mod sasl;
 mod timers;
 mod watches;
 mod xids;

@@ -91,6 +91,7 @@ pub(super) fn config() -> SessionConfig {
         new_session_after_expiry: true,
         resume: None,
         auths: Vec::new(),
+        sasl: None,
         limits: Limits {
             queued_requests: 1000,
             queued_bytes: 1 << 20,
