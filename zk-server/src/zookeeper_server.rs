@@ -63,7 +63,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use tracing::{debug, info};
-use zk_env::{Mono, Probe};
+use zk_env::{EnvRng, Mono, Probe};
 use zk_proto::record::ConnectRequest;
 use zk_proto::{OpCode, SessionId, Xid, Zxid};
 
@@ -176,6 +176,12 @@ impl ZooKeeperServer {
         self.connections.observed_by(probe.clone());
         self.probe = probe;
         self.on_transaction = on_transaction;
+        self
+    }
+
+    /// Draws what SASL needs from `rng`; without it there is no SASL.
+    pub(crate) fn with_nonces(mut self, rng: EnvRng) -> Self {
+        self.connections.nonces_from(rng);
         self
     }
 

@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 
 use thiserror::Error;
-use zk_proto::{Acl, AclId, Perms};
+use zk_proto::{Acl, AclId, ErrorCode, Perms};
 
+use super::sasl::{self, SaslUsers};
 use super::{digest, ip};
-use crate::config::ServerConfig;
+use crate::config::{SaslConfig, ServerConfig};
 
 /// Which schemes there are and what they take.
 #[derive(Clone, Debug)]
@@ -16,6 +17,7 @@ pub(crate) struct Schemes {
     skip_acl: bool,
     /// Of these a connection needs one before its first request; empty is no rule.
     enforced: Vec<String>,
+    sasl: SaslConfig,
 }
 
 /// Credentials that no scheme takes.
@@ -33,6 +35,32 @@ impl Schemes {
             super_digest: config.super_digest.clone(),
             skip_acl: config.skip_acl,
             enforced: config.enforce_auth_schemes.clone(),
+            sasl: config.sasl.clone(),
+        }
+    }
+
+    /// Who may come by SASL, if anybody.
+    pub(crate) fn sasl_users(&self) -> Option<SaslUsers<'_>> {
+        self.sasl.users.as_ref().map(|users| SaslUsers {
+            users,
+            super_password: self.sasl.super_password.as_ref(),
+        })
+    }
+
+    /// The identities of a user whom SASL has let in.
+    pub(crate) fn sasl_identities(&self, user: &str) -> Vec<AclId> {
+        let is_super = self.sasl.super_users.iter().any(|it| it == user);
+        let supers = is_super.then(|| AclId::new(SUPER, ""));
+        let known = AclId::new("sasl", user);
+        [known].into_iter().chain(supers).collect()
+    }
+
+    /// What a connection hears that SASL has not let in; `None` if it may stay.
+    pub(crate) fn sasl_refusal(&self) -> Option<ErrorCode> {
+        if self.enforced.iter().any(|scheme| scheme == "sasl") {
+            Some(ErrorCode::SessionClosedRequireSaslAuth)
+        } else {
+            (!self.sasl.allow_failed_clients).then_some(ErrorCode::AuthFailed)
         }
     }
 
@@ -92,6 +120,9 @@ impl Schemes {
             "world" => id.id == "anyone",
             "digest" => self.digest_enabled && same_scheme().any(|other| other.id == id.id),
             "ip" => same_scheme().any(|other| ip::matches(&other.id, &id.id)),
+            "sasl" => {
+                self.sasl.has_acls && same_scheme().any(|it| self.sasl.matches(&it.id, &id.id))
+            }
             _ => false,
         }
     }
@@ -101,6 +132,7 @@ impl Schemes {
         match scheme {
             "digest" => self.digest_enabled && digest::is_valid(id),
             "ip" => ip::is_valid(id),
+            "sasl" => self.sasl.has_acls && sasl::is_valid(id),
             _ => false,
         }
     }
@@ -110,6 +142,7 @@ impl Schemes {
         match scheme {
             "digest" => self.digest_enabled,
             "ip" => true,
+            "sasl" => self.sasl.has_acls,
             _ => false,
         }
     }
@@ -117,7 +150,11 @@ impl Schemes {
     /// Whether an identity of `scheme` proves who somebody is: an address does
     /// not, and `super` has no scheme of its own.
     pub(super) fn is_authenticated(&self, scheme: &str) -> bool {
-        scheme == "digest" && self.digest_enabled
+        match scheme {
+            "digest" => self.digest_enabled,
+            "sasl" => self.sasl.has_acls,
+            _ => false,
+        }
     }
 
     /// The user behind an identity, as whoAmI tells it; empty if the scheme does
@@ -126,6 +163,7 @@ impl Schemes {
         match identity.scheme.as_str() {
             "digest" if self.digest_enabled => digest::user_name(&identity.id),
             "ip" => &identity.id,
+            "sasl" if self.sasl.has_acls => &identity.id,
             _ => "",
         }
     }
@@ -145,6 +183,7 @@ mod tests {
             super_digest: Some("super:xQJmxLMiHGwaqBvst5y6rkB6HQs=".to_owned()),
             skip_acl: false,
             enforced: Vec::new(),
+            sasl: SaslConfig::default(),
         }
     }
 

@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::admin::AdminConfig;
+use super::sasl::SaslConfig;
 use super::server_config::{FourLetterWords, ServerConfig};
 use super::storage::StorageConfig;
+use zk_proto::sasl::Secret;
+
 use crate::error::ConfigError;
 
 /// Collects values; [`build`](Self::build) checks them all at once.
@@ -153,6 +156,39 @@ impl ServerConfigBuilder {
     /// as `enforce.auth.schemes`; none by default.
     pub fn enforce_auth_schemes(mut self, schemes: Vec<String>) -> Self {
         self.config.enforce_auth_schemes = schemes;
+        self
+    }
+
+    /// Who may come by SASL DIGEST-MD5, with which password; ACLs may then have ids of
+    /// scheme `sasl`. Nobody by default, and then there is no SASL.
+    pub fn sasl_users<U: Into<String>, P: Into<Secret>>(
+        mut self,
+        users: impl IntoIterator<Item = (U, P)>,
+    ) -> Self {
+        let users = users
+            .into_iter()
+            .map(|(user, password)| (user.into(), password.into()));
+        self.config.sasl.users = Some(users.collect());
+        self.config.sasl.has_acls = true;
+        self
+    }
+
+    /// A user of SASL who passes every permission check, as `superUser`; may be
+    /// repeated. Nobody by default.
+    pub fn sasl_super_user(mut self, user: impl Into<String>) -> Self {
+        self.config.sasl.super_users.push(user.into());
+        self
+    }
+
+    /// Whether a client whose SASL failed may stay, without an identity; it may not by
+    /// default. Does nothing where `sasl` is enforced. As `allowSaslFailedClients`.
+    pub fn allow_sasl_failed_clients(mut self, allow: bool) -> Self {
+        self.config.sasl.allow_failed_clients = allow;
+        self
+    }
+
+    pub(super) fn sasl(mut self, change: impl FnOnce(&mut SaslConfig)) -> Self {
+        change(&mut self.config.sasl);
         self
     }
 

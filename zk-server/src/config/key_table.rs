@@ -53,6 +53,9 @@ const METRICS: Effect = Effect::None(if IS_BUILT_IN {
 });
 const NOT_BUILT_IN: &str = "this build has no admin server";
 const AUTH: Effect = Effect::None("this kind of authentication is not supported yet");
+const NOT_EVEN_APACHE: Effect = Effect::None(
+    "no server acts on it any more; enforce.auth.enabled and enforce.auth.schemes do what it promised",
+);
 const OTHER: Effect = Effect::None("not supported yet");
 const JAVA: Effect = Effect::None("it is about the Java implementation");
 const ENSEMBLE: Effect = Effect::NoneInEnsemble("members do as Apache's defaults have it");
@@ -92,9 +95,7 @@ const KEYS: &[Row] = &[
     ("secureClientPort", Kind::Int, TLS),
     ("secureClientPortAddress", Kind::Text, TLS),
     ("client.portUnification", Kind::Bool, TLS),
-    ("superUser", Kind::Text, AUTH),
-    ("allowSaslFailedClients", Kind::Bool, AUTH),
-    ("requireClientAuthScheme", Kind::Text, AUTH),
+    ("requireClientAuthScheme", Kind::Text, NOT_EVEN_APACHE),
     ("serverCnxnFactory", Kind::Text, JAVA),
     ("watchManagerName", Kind::Text, JAVA),
     ("jute.maxbuffer.extrasize", Kind::Int, JAVA),
@@ -122,7 +123,6 @@ const FAMILIES: &[Row] = &[
     ("admin.", Kind::Text, ADMIN),
     ("metricsProvider.", Kind::Text, METRICS),
     ("authProvider.", Kind::Text, AUTH),
-    ("superUser.", Kind::Text, AUTH),
     ("X509AuthenticationProvider.", Kind::Text, AUTH),
     ("kerberos.", Kind::Text, AUTH),
     ("jvm.pause.", Kind::Text, JAVA),

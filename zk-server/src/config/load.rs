@@ -41,7 +41,9 @@ impl ZooCfg {
         };
         let addr = bind_addr(key, host, port, env).await?;
         let admin = self.admin.resolve(env).await?;
+        let users = self.sasl.users(&*env.disk()).await?;
         let builder = self.builder.client_addr(addr).admin(admin);
+        let builder = builder.sasl(|sasl| sasl.users = users);
         Ok((builder.build()?, ensemble))
     }
 
@@ -110,7 +112,7 @@ impl ZooCfg {
     }
 }
 
-fn missing(file: &Path, purpose: &str) -> ConfigError {
+pub(super) fn missing(file: &Path, purpose: &str) -> ConfigError {
     ConfigError::Missing {
         key: file.display().to_string(),
         purpose: purpose.to_owned(),
@@ -118,7 +120,7 @@ fn missing(file: &Path, purpose: &str) -> ConfigError {
 }
 
 /// The text of a file, `None` if there is no such file.
-async fn read(disk: &dyn Disk, path: &Path) -> Result<Option<String>, ConfigError> {
+pub(super) async fn read(disk: &dyn Disk, path: &Path) -> Result<Option<String>, ConfigError> {
     let unreadable = |reason: String| ConfigError::Unreadable {
         file: path.display().to_string(),
         reason,

@@ -3,10 +3,13 @@
 mod admin;
 mod builder;
 pub(crate) mod ensemble;
+mod jaas;
 mod key_table;
 mod load;
 mod note;
 pub(crate) mod properties;
+mod sasl;
+mod sasl_keys;
 mod server_config;
 mod storage;
 #[cfg(test)]
@@ -17,6 +20,7 @@ mod zoo_cfg;
 pub use builder::ServerConfigBuilder;
 pub use ensemble::EnsembleConfig;
 pub use note::ConfigNote;
+pub(crate) use sasl::SaslConfig;
 pub use server_config::{FourLetterWords, ServerConfig};
 pub(crate) use storage::StorageConfig;
 pub use zoo_cfg::ZooCfg;

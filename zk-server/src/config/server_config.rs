@@ -9,6 +9,7 @@ use zk_proto::DEFAULT_FRAME_LIMIT;
 
 use super::admin::AdminConfig;
 use super::builder::ServerConfigBuilder;
+use super::sasl::SaslConfig;
 use super::storage::StorageConfig;
 
 /// Apache's `tickTime` when the configuration does not say.
@@ -59,6 +60,7 @@ pub struct ServerConfig {
     /// Schemes of which a connection needs one before its first request; empty
     /// is no such rule.
     pub(crate) enforce_auth_schemes: Vec<String>,
+    pub(crate) sasl: SaslConfig,
     /// How often the reaper looks for containers and TTL znodes to delete.
     pub(crate) container_check_interval: Duration,
     /// The reaper's pace.
@@ -137,6 +139,7 @@ impl ServerConfig {
             digest_auth_enabled: true,
             super_digest: None,
             enforce_auth_schemes: Vec::new(),
+            sasl: SaslConfig::default(),
             container_check_interval: Duration::from_secs(60),
             container_max_per_minute: 10_000,
             container_max_never_used: Duration::ZERO,

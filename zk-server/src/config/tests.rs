@@ -122,7 +122,7 @@ fn a_wrong_value_says_what_is_allowed() {
         ("syncEnabled=1", "syncEnabled is 1, allowed: true, false"),
         (
             "enforce.auth.schemes=digest,foo",
-            "enforce.auth.schemes is foo, allowed: digest, ip",
+            "enforce.auth.schemes is foo, allowed: digest, ip, sasl",
         ),
         (
             "DigestAuthenticationProvider.digestAlg=MD5",

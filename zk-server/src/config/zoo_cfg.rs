@@ -9,6 +9,7 @@ use super::key_table::{self, Effect};
 use super::load;
 use super::note::ConfigNote;
 use super::properties::{self, Property};
+use super::sasl_keys::SaslDraft;
 use super::server_config::{FourLetterWords, ServerConfig};
 use super::value::{boolean, integer, list, millis, yes_or_no};
 use crate::error::ConfigError;
@@ -37,6 +38,8 @@ pub struct ZooCfg {
     pub(super) data_dir: PathBuf,
     /// Where this was read.
     pub(super) file: Option<PathBuf>,
+    /// Until the file with the users has been read.
+    pub(super) sasl: SaslDraft,
     client_host: Option<String>,
     client_port: Option<u16>,
     notes: Vec<ConfigNote>,
@@ -128,6 +131,7 @@ struct Draft {
     ensemble_notes: Vec<ConfigNote>,
     is_auth_enforced: bool,
     auth_schemes: Vec<String>,
+    sasl: SaslDraft,
     notes: Vec<ConfigNote>,
 }
 
@@ -146,6 +150,7 @@ impl Default for Draft {
             ensemble_notes: Vec::new(),
             is_auth_enforced: false,
             auth_schemes: Vec::new(),
+            sasl: SaslDraft::default(),
             notes: Vec::new(),
         }
     }
@@ -213,10 +218,6 @@ impl Draft {
             "DigestAuthenticationProvider.digestAlg" => only_sha1(k, v)?,
             "enforce.auth.enabled" => self.is_auth_enforced = boolean(k, v)?,
             "enforce.auth.schemes" => self.auth_schemes = schemes(k, v)?,
-            "sessionRequireClientSASLAuth" if boolean(k, v)? => {
-                return Err(unsupported(k, "SASL is not supported yet"));
-            }
-            "sessionRequireClientSASLAuth" => {}
 
             _ if is_about_ensemble => self.note_ensemble(k, v),
             _ => return self.apply_storage(key, value),
@@ -285,7 +286,7 @@ impl Draft {
 
     /// Keys about the admin server, and those that do nothing here.
     fn apply_other(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
-        if self.admin.apply(key, value)? {
+        if self.sasl.apply(key, value)? || self.admin.apply(key, value)? {
             return Ok(());
         }
         match key_table::find(key) {
@@ -328,9 +329,14 @@ impl Draft {
         if self.is_auth_enforced && self.auth_schemes.is_empty() {
             return Err(missing("enforce.auth.schemes", "enforce.auth.enabled"));
         }
-        if self.is_auth_enforced {
-            self.builder = self.builder.enforce_auth_schemes(self.auth_schemes);
+        let mut enforced = self.auth_schemes;
+        enforced.retain(|_| self.is_auth_enforced);
+        if self.sasl.is_required() && !enforced.iter().any(|scheme| scheme == "sasl") {
+            enforced.push("sasl".to_owned());
         }
+        self.sasl.check(&enforced)?;
+        self.builder = self.builder.enforce_auth_schemes(enforced);
+        self.builder = self.builder.sasl(|sasl| self.sasl.set(sasl));
         if let FourLetterWords::Only(words) = &mut self.words
             && self.is_read_only_mode
         {
@@ -346,6 +352,7 @@ impl Draft {
         Ok(ZooCfg {
             builder,
             ensemble: self.ensemble,
+            sasl: self.sasl,
             admin: self.admin,
             data_dir,
             file: None,
@@ -381,13 +388,6 @@ const MAX: usize = i32::MAX as usize;
 /// What Apache takes as "not set" for a session timeout limit.
 const UNSET: &str = "-1";
 
-fn unsupported(key: &str, reason: &str) -> ConfigError {
-    ConfigError::Unsupported {
-        key: key.to_owned(),
-        reason: reason.to_owned(),
-    }
-}
-
 fn missing(key: &str, purpose: &str) -> ConfigError {
     ConfigError::Missing {
         key: key.to_owned(),
@@ -414,9 +414,9 @@ fn schemes(key: &str, value: &str) -> Result<Vec<String>, ConfigError> {
     let schemes = list(value);
     match schemes
         .iter()
-        .find(|scheme| !["digest", "ip"].contains(&scheme.as_str()))
+        .find(|scheme| !["digest", "ip", "sasl"].contains(&scheme.as_str()))
     {
-        Some(other) => Err(ConfigError::value(key, other, "digest, ip")),
+        Some(other) => Err(ConfigError::value(key, other, "digest, ip, sasl")),
         None => Ok(schemes),
     }
 }

@@ -13,7 +13,7 @@ use zk_proto::{
     RequestHeader, SessionId, Xid, Zxid, encode_frame,
 };
 
-use crate::auth::{Schemes, host_address};
+use crate::auth::{SaslExchange, SaslStep, Schemes, host_address};
 use crate::session::password;
 use crate::tree::WatchedEvent;
 
@@ -38,6 +38,8 @@ pub(crate) struct Connection {
     timeout_ms: i32,
     /// Who the client is: its address, and what it has proved since.
     identities: Vec<AclId>,
+    /// Where SASL stands, if the server does it.
+    sasl: Option<SaslExchange>,
     outbox: BytesMut,
     /// Whole frames in `outbox`.
     frames: u32,
@@ -86,13 +88,14 @@ pub(crate) struct Request<'f> {
 }
 
 impl Connection {
-    pub(crate) fn new(peer: SocketAddr) -> Self {
+    pub(crate) fn new(peer: SocketAddr, sasl: Option<SaslExchange>) -> Self {
         Self {
             peer,
             state: State::Handshake,
             session: SessionId::NONE,
             timeout_ms: 0,
             identities: vec![AclId::new("ip", host_address(peer.ip()))],
+            sasl,
             outbox: BytesMut::new(),
             frames: 0,
             last: LastRequest {
@@ -154,7 +157,7 @@ impl Connection {
             return self.handle_auth(header.xid, body, schemes);
         }
         if header.op == i32::from(OpCode::Sasl) {
-            return self.handle_sasl(header.xid, body);
+            return self.handle_sasl(header.xid, body, schemes);
         }
         if !schemes.admits(&self.identities) {
             let error = ErrorCode::SessionClosedRequireSaslAuth;
@@ -197,26 +200,65 @@ impl Connection {
             self.close();
             return Received::Handled;
         };
-        for identity in identities {
-            if !self.identities.contains(&identity) {
-                self.identities.push(identity);
-            }
-        }
+        self.add_identities(identities);
         self.reply(xid, Zxid::ZERO, ErrorCode::Ok, &());
         Received::Handled
     }
 
     /// A server that has no SASL answers every token with null, as Apache does.
-    fn handle_sasl(&mut self, xid: Xid, mut body: Reader<'_>) -> Received<'static> {
+    fn handle_sasl(
+        &mut self,
+        xid: Xid,
+        mut body: Reader<'_>,
+        schemes: &Schemes,
+    ) -> Received<'static> {
         match Credential::decode(&mut body) {
-            Ok(Credential(Some(_))) => {
-                let token = Credential(None);
-                self.reply(xid, Zxid::ZERO, ErrorCode::Ok, &SetSaslResponse { token });
-            }
+            Ok(Credential(Some(token))) => match (&mut self.sasl, schemes.sasl_users()) {
+                (Some(exchange), Some(users)) => {
+                    let step = exchange.step(&token, users);
+                    self.take_sasl_step(xid, step, schemes);
+                }
+                _ => self.send_token(xid, ErrorCode::Ok, None),
+            },
             Ok(Credential(None)) => self.close(),
             Err(error) => return self.reject(&error),
         }
         Received::Handled
+    }
+
+    fn take_sasl_step(&mut self, xid: Xid, step: SaslStep, schemes: &Schemes) {
+        let (peer, session) = (self.peer, self.session);
+        match step {
+            SaslStep::Continue(token) => self.send_token(xid, ErrorCode::Ok, Some(&token)),
+            SaslStep::Complete { user, token } => {
+                debug!(%peer, %session, user, "SASL is complete");
+                self.add_identities(schemes.sasl_identities(&user));
+                self.send_token(xid, ErrorCode::Ok, Some(&token));
+            }
+            SaslStep::Failed(error) => {
+                let refusal = schemes.sasl_refusal();
+                debug!(%peer, %session, %error, stays = refusal.is_none(), "SASL failed");
+                self.send_token(xid, refusal.unwrap_or(ErrorCode::Ok), None);
+                if refusal.is_some() {
+                    self.close();
+                }
+            }
+            SaslStep::Broken => self.close(),
+        }
+    }
+
+    /// Even a refusal has the record behind its header.
+    fn send_token(&mut self, xid: Xid, err: ErrorCode, token: Option<&[u8]>) {
+        let token = Credential(token.map(Cow::Borrowed));
+        self.reply(xid, Zxid::ZERO, err, &SetSaslResponse { token });
+    }
+
+    fn add_identities(&mut self, identities: Vec<AclId>) {
+        for identity in identities {
+            if !self.identities.contains(&identity) {
+                self.identities.push(identity);
+            }
+        }
     }
 
     /// `session` is about to be opened.

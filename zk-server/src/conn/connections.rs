@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
-use zk_env::Probe;
+use zk_env::{EnvRng, Probe};
+use zk_proto::sasl::{NONCE_BYTES, nonce};
 use zk_proto::{Acl, Perms, SessionId, Zxid};
 
 use super::{ConnId, Connection};
-use crate::auth::Schemes;
+use crate::auth::{SaslExchange, Schemes};
 use crate::tree::{WatchSink, WatchedEvent};
 
 /// What the driver has to do.
@@ -56,6 +57,8 @@ pub(crate) struct Connections {
     /// Bytes that wait to be sent, on all connections.
     queued_bytes: usize,
     schemes: Schemes,
+    /// Where nonces for SASL come from; without it there is none.
+    nonces: Option<EnvRng>,
     probe: Probe,
 }
 
@@ -75,8 +78,14 @@ impl Connections {
             ready: VecDeque::new(),
             queued_bytes: 0,
             schemes,
+            nonces: None,
             probe: Probe::default(),
         }
+    }
+
+    /// Draws the nonces of SASL from `rng`, which nobody else may guess.
+    pub(crate) fn nonces_from(&mut self, rng: EnvRng) {
+        self.nonces = Some(rng);
     }
 
     /// Lets a simulator see what happens.
@@ -90,11 +99,18 @@ impl Connections {
 
     pub(crate) fn add(&mut self, conn: ConnId, peer: SocketAddr) {
         let slot = Slot {
-            connection: Connection::new(peer),
+            connection: Connection::new(peer, self.begin_sasl()),
             is_ready: false,
             queued_bytes: 0,
         };
         self.by_id.insert(conn, slot);
+    }
+
+    fn begin_sasl(&mut self) -> Option<SaslExchange> {
+        self.schemes.sasl_users()?;
+        let mut random = [0; NONCE_BYTES];
+        self.nonces.as_mut()?.fill(&mut random);
+        Some(SaslExchange::new(nonce(&random)))
     }
 
     /// The socket is gone: forgets the connection and what it was to be sent.

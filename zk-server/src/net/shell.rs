@@ -114,7 +114,8 @@ impl Shell {
         let now = env.now();
         let probe = env.probe();
         let zks = ZooKeeperServer::new(&config, now, wall_ms(&*env), seed)
-            .observed_by(probe.clone(), on_transaction);
+            .observed_by(probe.clone(), on_transaction)
+            .with_nonces(env.rng("zk-server sasl"));
         let (zks, storage) = match stored {
             Some((storage, recovered)) => {
                 let zks = zks.recovered(recovered, now).defer_commits();

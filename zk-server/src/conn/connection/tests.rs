@@ -17,7 +17,7 @@ fn frame(payload: &impl Encode) -> Bytes {
 }
 
 fn connection() -> Connection {
-    Connection::new(SocketAddr::from(([10, 0, 0, 1], 9)))
+    Connection::new(SocketAddr::from(([10, 0, 0, 1], 9)), None)
 }
 
 fn established() -> Connection {

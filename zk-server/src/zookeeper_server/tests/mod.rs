@@ -13,6 +13,7 @@ mod quota;
 mod read_only;
 mod refusals;
 mod roles;
+mod sasl;
 mod sessions;
 mod watches;
 
@@ -21,7 +22,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use zk_env::Mono;
+use zk_env::{EnvRng, Mono};
 use zk_proto::data::open_acl;
 use zk_proto::record::{
     AuthPacket, ConnectRequest, ConnectResponse, Create2Response, CreateRequest, CreateTtlRequest,
@@ -118,7 +119,8 @@ impl Fixture {
     fn with(config: ServerConfigBuilder) -> Self {
         let (now, wall_ms) = (Mono::ZERO, 1_700_000_000_000);
         Self {
-            server: ZooKeeperServer::new(&config.build().unwrap(), now, wall_ms, 42),
+            server: ZooKeeperServer::new(&config.build().unwrap(), now, wall_ms, 42)
+                .with_nonces(EnvRng::from_seed(42)),
             now,
             wall_ms,
             conns: 0,
