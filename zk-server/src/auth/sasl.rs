@@ -26,10 +26,8 @@ pub(crate) enum SaslExchange {
     New { nonce: String },
     /// The challenge is out.
     Challenged(DigestMd5Server),
-    /// It has succeeded.
-    Complete,
-    /// It has failed, and there is no other one on this connection.
-    Failed,
+    /// It has succeeded or failed, and there is no other one on this connection.
+    Over,
 }
 
 /// What a client's token leads to.
@@ -41,9 +39,6 @@ pub(crate) enum SaslStep {
     Complete { user: String, token: Vec<u8> },
     /// The client is not who it says, or says it wrongly.
     Failed(SaslError),
-    /// A token after the last one: Java's mechanism breaks over it, and the connection
-    /// with it.
-    Broken,
 }
 
 impl SaslExchange {
@@ -53,10 +48,8 @@ impl SaslExchange {
 
     /// A token has come.
     pub(crate) fn step(&mut self, token: &[u8], users: SaslUsers<'_>) -> SaslStep {
-        match std::mem::replace(self, Self::Failed) {
-            Self::New { .. } if !token.is_empty() => {
-                SaslStep::Failed(SaslError::Malformed("an answer before the challenge"))
-            }
+        match std::mem::replace(self, Self::Over) {
+            // Whatever the first token holds is ignored.
             Self::New { nonce } => {
                 let server = DigestMd5Server::new(SERVICE, DIGEST_MD5_HOST, nonce);
                 let challenge = server.challenge();
@@ -65,18 +58,11 @@ impl SaslExchange {
             }
             Self::Challenged(server) => {
                 match server.evaluate(token, |user| users.password_of(user)) {
-                    Ok((user, token)) => {
-                        *self = Self::Complete;
-                        SaslStep::Complete { user, token }
-                    }
+                    Ok((user, token)) => SaslStep::Complete { user, token },
                     Err(error) => SaslStep::Failed(error),
                 }
             }
-            Self::Complete => {
-                *self = Self::Complete;
-                SaslStep::Broken
-            }
-            Self::Failed => SaslStep::Failed(SaslError::Malformed("an answer after the end")),
+            Self::Over => SaslStep::Failed(SaslError::Malformed("an answer after the end")),
         }
     }
 }
@@ -163,12 +149,11 @@ mod tests {
             super_password: None,
         };
         let (mut failed, _) = end("bob", "wrong", None);
-        assert!(
-            matches!(failed.step(b"", users), SaslStep::Failed(_)),
-            "no second try"
-        );
         let (mut complete, _) = end("bob", "hush", None);
-        assert_eq!(complete.step(b"", users), SaslStep::Broken);
+        for exchange in [&mut failed, &mut complete] {
+            let step = exchange.step(b"", users);
+            assert!(matches!(step, SaslStep::Failed(_)), "no second try");
+        }
     }
 
     #[test]

@@ -243,7 +243,6 @@ impl Connection {
                     self.close();
                 }
             }
-            SaslStep::Broken => self.close(),
         }
     }
 

@@ -93,12 +93,8 @@ impl DigestMd5Server {
             return unacceptable("a charset that is not utf-8");
         }
         let mut uri = digest_uri.split('/');
-        let is_ours = uri
-            .next()
-            .is_some_and(|it| it.eq_ignore_ascii_case(&self.service))
-            && uri
-                .next()
-                .is_some_and(|it| it.eq_ignore_ascii_case(&self.host));
+        let mut is_next = |it: &str| uri.next().is_some_and(|part| part.eq_ignore_ascii_case(it));
+        let is_ours = is_next(&self.service) && is_next(&self.host) && uri.next().is_none();
         if !is_ours {
             return unacceptable("another service");
         }

@@ -103,6 +103,7 @@ fn an_answer_to_something_else_is_refused() {
         ("qop=auth", "qop=auth-conf"),
         ("charset=utf-8", "charset=latin1"),
         ("\"zookeeper/zk-sasl-md5\"", "\"imap/zk-sasl-md5\""),
+        ("\"zookeeper/zk-sasl-md5\"", "\"zookeeper/zk-sasl-md5/x\""),
         ("username=\"bob\",", ""),
         ("username=\"bob\"", "username=\"bob\",username=\"bob\""),
         ("response=", "answer="),
