@@ -67,7 +67,7 @@ sasl_kazoo() {
     local port
     port=$(free_port)
     python3 -m venv "$work/venv"
-    "$work/venv/bin/pip" --quiet install kazoo==2.10.0 pure-sasl==0.6.2
+    "$work/venv/bin/pip" --quiet install kazoo==2.11.0 pure-sasl==0.6.2
     start_ours "$port"
     "$work/venv/bin/python" scripts/sasl_kazoo.py "127.0.0.1:$port" || {
         tail -n 20 "$work/log" >&2
