@@ -230,8 +230,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// What ends the session or the client; `QueueFull` and `DeadlineExceeded` are tried again
-    /// too.
+    /// What ends the session or the client.
     ///
     /// # Cancel safety
     ///
