@@ -32,10 +32,12 @@ use crate::tree::{DataTree, SeededState};
 pub(crate) async fn send_snapshot(
     source: &mut dyn SnapshotSource,
     stream: &mut (impl AsyncWrite + Unpin),
+    mut progressed: impl FnMut(),
 ) -> io::Result<Zxid> {
     let mut walk = SnapshotWalk::begin(source);
     while let Some(chunk) = walk.next_chunk(source) {
         stream.write_all(&chunk).await?;
+        progressed();
     }
     let mut signature = BytesMut::new();
     SNAP_SIGNATURE.encode(&mut signature);

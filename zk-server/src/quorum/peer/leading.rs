@@ -259,7 +259,11 @@ impl<'p> Leading<'p> {
                 }
                 self.leader.handle_packet(learner, packet, now);
             }
+            Event::SnapshotProgressed(learner) => {
+                self.leader.handle_snapshot_progressed(learner, now);
+            }
             Event::SnapshotSent(learner) => {
+                self.leader.handle_snapshot_progressed(learner, now);
                 let link = self.links.get_mut(&learner);
                 if let Some(packet) = link.and_then(Link::snapshot_sent) {
                     self.send(learner, packet);

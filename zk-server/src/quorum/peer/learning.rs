@@ -45,7 +45,7 @@ pub(super) struct Learning<'p> {
     outbound: Outbound,
     input: BytesMut,
     /// A snapshot that is being read from the connection.
-    snapshot: Option<(Zxid, WireSnapshotReader)>,
+    snapshot: Option<Incoming>,
     /// Transactions to be applied, which happens to many at once.
     to_commit: Vec<Txn>,
     tasks: RoleTasks,
@@ -54,6 +54,14 @@ pub(super) struct Learning<'p> {
     /// What observers learn from here.
     master: Option<Master>,
     end: Option<RoleEnd>,
+}
+
+/// A snapshot on its way.
+struct Incoming {
+    zxid: Zxid,
+    reader: WireSnapshotReader,
+    /// Until then more of it has to come, or the leader is gone.
+    deadline: Mono,
 }
 
 impl<'p> Learning<'p> {
@@ -136,12 +144,19 @@ impl<'p> Learning<'p> {
     }
 
     fn deadline(&self) -> Mono {
-        let learner = self.learner.poll_timeout().unwrap_or(Mono::MAX);
+        // A snapshot takes as long as it takes, provided that it goes on.
+        let snapshot = self.snapshot.as_ref().map(|incoming| incoming.deadline);
+        let learner = snapshot.or_else(|| self.learner.poll_timeout());
+        let learner = learner.unwrap_or(Mono::MAX);
         learner.min(observer_master::timeout(self.master.as_ref()))
     }
 
     fn handle_timeout(&mut self) {
         let now = self.peer.shell.env.now();
+        if self.snapshot.as_ref().is_some_and(|s| s.deadline <= now) {
+            tracing::warn!("the leader's snapshot does not go on");
+            return self.disconnected();
+        }
         self.learner.handle_timeout(now);
         if let Some(master) = &mut self.master {
             master.machine.handle_timeout(now);
@@ -150,7 +165,11 @@ impl<'p> Learning<'p> {
 
     fn handle_read(&mut self, read: io::Result<bool>) {
         match read {
-            Ok(true) => {}
+            Ok(true) => {
+                if let Some(incoming) = &mut self.snapshot {
+                    incoming.deadline = self.peer.shell.env.now() + self.peer.timing.init_time();
+                }
+            }
             Ok(false) => self.disconnected(),
             Err(error) => {
                 tracing::info!(%error, "cannot read from the leader");
@@ -215,7 +234,7 @@ impl<'p> Learning<'p> {
 
     /// Goes on with a snapshot. False when more bytes are needed.
     fn read_snapshot(&mut self) -> bool {
-        let Some((zxid, reader)) = &mut self.snapshot else {
+        let Some(Incoming { zxid, reader, .. }) = &mut self.snapshot else {
             return true;
         };
         match reader.feed(&mut self.input) {
@@ -291,7 +310,12 @@ impl<'p> Learning<'p> {
             LearnerOutput::InstallSnapshot { zxid } => {
                 let limit = PacketDecoder::DEFAULT_LIMIT;
                 let reader = WireSnapshotReader::new(zxid, self.peer.hashing, limit);
-                self.snapshot = Some((zxid, reader));
+                let deadline = self.peer.shell.env.now() + self.peer.timing.init_time();
+                self.snapshot = Some(Incoming {
+                    zxid,
+                    reader,
+                    deadline,
+                });
             }
             LearnerOutput::Append(proposal) => match decode_txn(&proposal.payload) {
                 Ok(txn) => self.peer.append(proposal, Some(txn)),
@@ -452,7 +476,15 @@ impl Learning<'_> {
                 let now = self.peer.shell.env.now();
                 master.machine.handle_packet(learner, packet, now);
             }
-            Event::SnapshotSent(learner) => master.snapshot_sent(learner),
+            Event::SnapshotProgressed(learner) => {
+                let now = self.peer.shell.env.now();
+                master.machine.handle_snapshot_progressed(learner, now);
+            }
+            Event::SnapshotSent(learner) => {
+                let now = self.peer.shell.env.now();
+                master.machine.handle_snapshot_progressed(learner, now);
+                master.snapshot_sent(learner);
+            }
             Event::Lost(learner) => master.lost(learner),
         }
     }

@@ -37,6 +37,8 @@ const PACKET_OVERHEAD: usize = 64;
 pub(super) enum Event {
     Connected(BoxStream, SocketAddr),
     Packet(LearnerId, QuorumPacket),
+    /// Another part of a snapshot has gone out.
+    SnapshotProgressed(LearnerId),
     SnapshotSent(LearnerId),
     Lost(LearnerId),
 }
@@ -119,7 +121,7 @@ impl Writer {
             self.stream.write_all(&buffer).await?;
             buffer.clear();
             if let Some(zxid) = snapshot {
-                self.write_snapshot(zxid).await?;
+                self.write_snapshot(zxid, report.as_ref()).await?;
                 if let Some((report, learner)) = &report {
                     let _ = report.send(Event::SnapshotSent(*learner)).await;
                 }
@@ -144,10 +146,20 @@ impl Writer {
         }
     }
 
-    async fn write_snapshot(&mut self, zxid: Zxid) -> io::Result<()> {
+    async fn write_snapshot(
+        &mut self,
+        zxid: Zxid,
+        report: Option<&(mpsc::Sender<Event>, LearnerId)>,
+    ) -> io::Result<()> {
         let mut source = ServingTree(Arc::clone(&self.shell));
         let began = self.shell.env.now();
-        send_snapshot(&mut source, &mut self.stream).await?;
+        // Whoever has no time to hear of this part hears of a later one.
+        let progressed = || {
+            if let Some((report, learner)) = report {
+                let _ = report.try_send(Event::SnapshotProgressed(*learner));
+            }
+        };
+        send_snapshot(&mut source, &mut self.stream, progressed).await?;
         let took = self.shell.env.now().since(began);
         tracing::info!(%zxid, ?took, "snapshot sent");
         Ok(())

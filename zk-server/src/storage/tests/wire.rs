@@ -14,7 +14,7 @@ const LIMIT: usize = 1 << 20;
 fn sent(source: &mut dyn SnapshotSource) -> (Bytes, Zxid) {
     let mut wire = Vec::new();
     let runtime = runtime(1).expect("a runtime");
-    let zxid = runtime.block_on(send_snapshot(source, &mut wire));
+    let zxid = runtime.block_on(send_snapshot(source, &mut wire, || ()));
     (wire.into(), zxid.expect("memory takes it"))
 }
 

@@ -171,6 +171,24 @@ impl Leader {
             && busy >= limit
     }
 
+    /// Another part of a snapshot has gone out. As long as it goes on, it may take longer than
+    /// `initLimit`, for the learner and for the epoch: an ensemble with a large tree would
+    /// never get to serve. (Apache's leader counts from its end, and gives up on the epoch.)
+    pub(crate) fn handle_snapshot_progressed(&mut self, to: LearnerId, now: Mono) {
+        let Some(handler) = self.learners.get_mut(&to) else {
+            return;
+        };
+        if !matches!(handler.stage, Stage::Syncing { is_snap: true }) {
+            return;
+        }
+        let deadline = now + self.options.timing.init_time();
+        handler.deadline = deadline;
+        let has_vote = handler.server.is_some_and(|id| self.config.is_voter(id));
+        if let Some(init) = self.timers.init.as_mut().filter(|_| has_vote) {
+            *init = deadline;
+        }
+    }
+
     /// A learner has the history of the epoch.
     pub(super) fn handle_new_leader_ack(&mut self, from: LearnerId, now: Mono) {
         let Some(handler) = self.learners.get_mut(&from) else {

@@ -398,6 +398,15 @@ impl ObserverMaster {
         }
     }
 
+    /// As [`Leader::handle_snapshot_progressed`](super::Leader::handle_snapshot_progressed).
+    pub(crate) fn handle_snapshot_progressed(&mut self, to: LearnerId, now: Mono) {
+        if let Some(handler) = self.observers.get_mut(&to)
+            && matches!(handler.stage, Stage::Syncing { is_snap: true })
+        {
+            handler.deadline = now + self.options.timing.init_time();
+        }
+    }
+
     /// Sends what was decided, and NEWLEADER behind it. From here on the observer is told
     /// whatever happens, so that nothing is missed in between.
     fn send_plan(&mut self, to: LearnerId, plan: SyncPlan, now: Mono) {

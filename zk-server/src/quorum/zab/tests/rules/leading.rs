@@ -369,6 +369,36 @@ fn a_leader_that_nobody_follows_in_time_gives_up() {
     assert_eq!(led.leader.poll_timeout(), None);
 }
 
+/// E39: a tree whose transfer takes longer than `initLimit`.
+#[test]
+fn a_snapshot_that_goes_on_is_waited_for() {
+    let mut options = LeaderOptions::new(ServerId(1), TIMING);
+    options.force_snapshot_sync = true;
+    let committed = QuorumVerifier::parse("server.1=h:1:2\nserver.2=h:1:2\nserver.3=h:1:2\n");
+    let config = Config {
+        committed: committed.unwrap(),
+        last_seen: None,
+    };
+    let mut led = Led::with(options, config, EMPTY);
+    led.connect(2, 0, PacketType::FollowerInfo);
+    led.persisted(EpochFile::Accepted);
+    led.ack_epoch(2, 0, Zxid(0));
+    let outputs = led.persisted(EpochFile::Current);
+    let is_snapshot = |output: &LeaderOutput| matches!(output, LeaderOutput::SendSnapshot { .. });
+    assert!(outputs.iter().any(is_snapshot), "{outputs:?}");
+    for ticks in 1..40 {
+        let now = after(f64::from(ticks));
+        led.leader.handle_timeout(now);
+        assert_eq!(losses(&led.drain()), []);
+        led.leader.handle_snapshot_progressed(LearnerId(2), now);
+    }
+    led.leader.handle_timeout(after(48.9));
+    assert_eq!(losses(&led.drain()), []);
+    led.leader.handle_timeout(after(49.0));
+    let gives_up = LeaderOutput::ShutDown(LeaderShutdown::NotFollowed);
+    assert!(led.drain().contains(&gives_up));
+}
+
 #[test]
 fn a_leader_whose_followers_fall_silent_gives_up() {
     let mut led = Led::established();
