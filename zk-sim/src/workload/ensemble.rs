@@ -33,7 +33,7 @@ pub const ENSEMBLE_WORKLOADS: &[Entry] = entries! {
 const MEMBERS: &str = "members";
 
 /// What a seed runs unless told otherwise: `ledger`, and two others drawn from it; and
-/// [`MEMBERS`], where members may change.
+/// `members`, where members may change.
 pub fn drawn_for_ensemble(seed: u64) -> Vec<Arc<dyn Workload>> {
     let (first, others) = ENSEMBLE_WORKLOADS.split_at(1);
     let (operator, mut others): (Vec<&Entry>, Vec<&Entry>) =
