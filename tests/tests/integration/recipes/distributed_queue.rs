@@ -122,6 +122,7 @@ async fn nobody_gets_what_somebody_works_on() {
     let claim_b = within("the item", waiting).await.unwrap();
     assert_eq!(text(&claim_b), "one");
     done(claim_b).await;
+    a.sync("/").await.unwrap();
     assert!(ours.is_empty().await.unwrap());
 }
 
