@@ -55,7 +55,8 @@ fn main() -> ExitCode {
 }
 
 fn run(verb: Verb) -> Result<ExitCode, String> {
-    runtime()?.block_on(async {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+    runtime.block_on(async {
         let env: Arc<TokioEnv> = TokioEnv::new();
         match verb {
             Verb::StartForeground { config } => start::foreground(&config, env).await,
@@ -63,19 +64,6 @@ fn run(verb: Verb) -> Result<ExitCode, String> {
             Verb::Ensemble(options) => ensemble::run(options).await,
         }
     })
-}
-
-/// As many workers as `TOKIO_WORKER_THREADS` says, or one for every two processors: what they
-/// do is short and mostly under one lock, and with more of them one wakes the other for
-/// nothing. The disk has a thread of its own.
-fn runtime() -> Result<tokio::runtime::Runtime, String> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        builder.worker_threads((processors / 2).max(1));
-    }
-    let runtime = builder.enable_all().build();
-    runtime.map_err(|error| error.to_string())
 }
 
 /// Reads a `zoo.cfg`; errors name it.
