@@ -12,6 +12,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+readonly built=${CARGO_TARGET_DIR:-target}/debug
+
 readonly APACHE=scripts/apache.sh
 work=$(mktemp -d "${TMPDIR:-/tmp}/zk-datadirs.XXXXXX")
 apache_dir=
@@ -74,7 +76,7 @@ znode.container.checkIntervalMs=100
 EOC
     for setting in "$@"; do printf '%s\n' "$setting" >>"$work/zoo.cfg"; done
     : >"$work/ours.log"
-    target/debug/zk-server start-foreground "$work/zoo.cfg" 2>>"$work/ours.log" &
+    "$built/zk-server" start-foreground "$work/zoo.cfg" 2>>"$work/ours.log" &
     ours_pid=$!
     until addr=$(grep -o 'server started addr=[^ ]*' "$work/ours.log"); do
         kill -0 "$ours_pid" 2>/dev/null && ((SECONDS < deadline)) || {
@@ -93,8 +95,8 @@ stop_ours() {
     ours_pid=
 }
 
-fill() { target/debug/datadirs fill "$connect" "$1"; }
-dump() { target/debug/datadirs dump "$connect" >"$work/$1"; }
+fill() { "$built/datadirs" fill "$connect" "$1"; }
+dump() { "$built/datadirs" dump "$connect" >"$work/$1"; }
 
 same() {
     diff "$work/$1" "$work/$2" >&2 || fail "the trees differ: $3"
