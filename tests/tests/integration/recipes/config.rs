@@ -25,6 +25,7 @@ fn number() -> Format<u64> {
 }
 
 async fn watch(client: &Client) -> ConfigWatch<u64> {
+    client.sync(PATH).await.unwrap();
     let watching = ConfigWatch::builder(client, PATH, number()).build();
     within("the config", watching).await.unwrap()
 }

@@ -115,6 +115,7 @@ async fn a_restarted_process_takes_its_node_over_without_a_gap() {
     let (before, after) = (target.client().await, target.client().await);
     let old = node(&before, "10.0.0.7");
     within("the node", old.present()).await.unwrap();
+    after.sync(NODE).await.unwrap();
     let was = after.exists(NODE, None).await.unwrap().unwrap();
     let new = node(&after, "10.0.0.7");
     within("the node", new.present()).await.unwrap();
@@ -172,10 +173,12 @@ async fn a_lasting_node_outlives_the_session_until_it_is_left() {
     let builder = PersistentNode::builder(&client, NODE, "x").mode(NodeMode::Persistent);
     let node = builder.build().unwrap();
     within("the node", node.present()).await.unwrap();
+    other.sync(NODE).await.unwrap();
     let before = other.exists(NODE, None).await.unwrap().unwrap();
     target.expire(&client).await;
     until_connected(&client).await;
     within("the node", node.present()).await.unwrap();
+    other.sync(NODE).await.unwrap();
     let after = other.exists(NODE, None).await.unwrap().unwrap();
     assert_eq!((before.czxid, after.ephemeral_owner.0), (after.czxid, 0));
     within("the end", node.leave()).await.unwrap();

@@ -309,6 +309,7 @@ async fn kazoos_layout_tells_the_size_and_takes_one_lease_at_a_time() {
     };
     let semaphore = kazoo(2);
     let (first, second) = (lease(&semaphore).await, lease(&semaphore).await);
+    observer.sync("/").await.unwrap();
     let (data, _) = observer.get_data("/limits/k", None).await.unwrap();
     assert_eq!(data, "2");
     let name = first.path().strip_prefix("/limits/k/").unwrap();

@@ -13,7 +13,9 @@ use super::*;
 
 const ROOT: &str = "/watched";
 
-fn subscribe(client: &Client, depth: Depth) -> Subscription {
+/// To what others have written so far.
+async fn subscribe(client: &Client, depth: Depth) -> Subscription {
+    client.sync(ROOT).await.unwrap();
     let builder = Subscription::builder(client, ROOT).depth(depth);
     builder.build().unwrap()
 }
@@ -78,7 +80,7 @@ async fn a_subtree_is_told_first_whole_then_change_by_change() {
     let (client, other) = (target.client().await, target.client().await);
     create(&other, ROOT, "r").await;
     create(&other, "/watched/a", "1").await;
-    let mut subscription = subscribe(&client, Depth::Subtree);
+    let mut subscription = subscribe(&client, Depth::Subtree).await;
     let paths: Vec<_> = snapshot(&mut subscription).await.into_keys().collect();
     assert_eq!(paths, ["/watched", "/watched/a"]);
     create(&other, "/watched/a/x", "2").await;
@@ -98,7 +100,7 @@ async fn a_znode_that_is_not_there_is_awaited() {
     let target = Target::start().await;
     let (client, other) = (target.client().await, target.client().await);
     for depth in [Depth::Node, Depth::Children, Depth::Subtree] {
-        let mut subscription = subscribe(&client, depth);
+        let mut subscription = subscribe(&client, depth).await;
         assert_eq!(snapshot(&mut subscription).await, BTreeMap::new());
         create(&other, ROOT, "1").await;
         let created = change(&mut subscription).await;
@@ -115,7 +117,7 @@ async fn children_are_watched_without_what_is_below_them() {
     let (client, other) = (target.client().await, target.client().await);
     create(&other, ROOT, "").await;
     create(&other, "/watched/a", "1").await;
-    let mut subscription = subscribe(&client, Depth::Children);
+    let mut subscription = subscribe(&client, Depth::Children).await;
     assert_eq!(snapshot(&mut subscription).await.len(), 2);
     create(&other, "/watched/a/x", "").await;
     create(&other, "/watched/b", "2").await;
@@ -134,6 +136,7 @@ async fn what_happened_while_away_is_found_out_even_if_no_version_tells() {
     let other = target.client().await;
     create(&other, ROOT, "").await;
     create(&other, "/watched/n", "same").await;
+    client.sync(ROOT).await.unwrap();
     let cache = Cache::builder(&client, ROOT).build().unwrap();
     within("the load", cache.loaded()).await.unwrap();
     let mut subscription = cache.subscribe();
@@ -144,6 +147,8 @@ async fn what_happened_while_away_is_found_out_even_if_no_version_tells() {
     other.delete("/watched/n", None).await.unwrap();
     create(&other, "/watched/n", "same").await;
     create(&other, "/watched/n/child", "new").await;
+    let behind_the_proxy = target.client_through(target.host()).await;
+    behind_the_proxy.sync(ROOT).await.unwrap();
     proxy.refuse(false);
     until_connected(&client).await;
     let recreated = change(&mut subscription).await;
@@ -160,7 +165,7 @@ async fn the_next_session_goes_on_watching() {
     let (client, other) = (target.client().await, target.client().await);
     create(&other, ROOT, "").await;
     for depth in [Depth::Node, Depth::Children, Depth::Subtree] {
-        let mut subscription = subscribe(&client, depth);
+        let mut subscription = subscribe(&client, depth).await;
         snapshot(&mut subscription).await;
         target.expire(&client).await;
         until_connected(&client).await;
@@ -179,6 +184,7 @@ async fn a_slow_subscriber_hears_the_result() {
     let target = Target::start().await;
     let (client, other) = (target.client().await, target.client().await);
     create(&other, ROOT, "").await;
+    client.sync(ROOT).await.unwrap();
     let cache = Cache::builder(&client, ROOT).build().unwrap();
     let few = Subscription::builder(&client, ROOT).depth(Depth::Subtree);
     let mut few = few.change_limit(3).build().unwrap();
@@ -223,6 +229,7 @@ async fn too_many_znodes_and_a_closed_client_end_it_with_an_error() {
     let (client, other) = (target.client().await, target.client().await);
     create(&other, ROOT, "").await;
     create(&other, "/watched/a", "").await;
+    client.sync(ROOT).await.unwrap();
     let one = Subscription::builder(&client, ROOT).depth(Depth::Subtree);
     let mut one = one.znode_limit(1).build().unwrap();
     let too_many = within("the end", one.next()).await.unwrap_err();
@@ -230,7 +237,7 @@ async fn too_many_znodes_and_a_closed_client_end_it_with_an_error() {
         matches!(too_many, Error::TooManyZnodes { limit: 1, .. }),
         "{too_many}"
     );
-    let mut subscription = subscribe(&client, Depth::Node);
+    let mut subscription = subscribe(&client, Depth::Node).await;
     snapshot(&mut subscription).await;
     client.close().await.unwrap();
     for _ in 0..2 {
@@ -244,7 +251,7 @@ async fn a_stream_has_all_updates_and_ends_after_its_error() {
     let target = Target::start().await;
     let client = target.client().await;
     create(&client, ROOT, "").await;
-    let mut updates = Box::pin(subscribe(&client, Depth::Node).into_stream());
+    let mut updates = Box::pin(subscribe(&client, Depth::Node).await.into_stream());
     let first = within("the snapshot", updates.next()).await;
     assert!(
         matches!(first, Some(Ok(Update::Snapshot { .. }))),
@@ -268,6 +275,7 @@ async fn the_age_grows_only_while_disconnected() {
     let proxy = Proxy::start(target.host()).await;
     let client = target.client_through(&proxy.host()).await;
     create(&client, ROOT, "").await;
+    client.sync(ROOT).await.unwrap();
     let cache = Cache::builder(&client, ROOT).build().unwrap();
     within("the load", cache.loaded()).await.unwrap();
     assert!(cache.age().unwrap() < client.session_timeout());
