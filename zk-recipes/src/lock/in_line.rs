@@ -31,10 +31,18 @@ pub struct InLine {
     pub is_owner: bool,
 }
 
-/// The children of `parent`; none without a parent.
+/// The children of `parent`, not older than the call; none without a parent.
 pub(super) async fn children(client: &Client, parent: &str) -> Result<Vec<String>, Error> {
     let patient = client.retrying(PATIENCE);
-    let children = patient.run(|client| client.get_children(parent, None));
+    let children = patient.run(|client| {
+        // The connected server may not know yet whom its caller has heard of.
+        let sync = client.sync(parent);
+        let children = client.get_children(parent, None);
+        async move {
+            sync.await?;
+            children.await
+        }
+    });
     match children.await {
         Err(error) if error.code() == Some(ErrorCode::NoNode) => Ok(Vec::new()),
         children => Ok(children?),

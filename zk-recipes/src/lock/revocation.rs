@@ -12,6 +12,7 @@
 use zk_client::{Client, ErrorCode, RetryPolicy};
 use zk_proto::path;
 
+use super::in_line::children;
 use crate::decide::{Turn, decide};
 use crate::error::Error;
 use crate::layout::Layout;
@@ -55,14 +56,7 @@ pub(super) async fn revoke_owners(
     parent: &str,
     layout: &Layout,
 ) -> Result<usize, Error> {
-    let patient = client.retrying(PATIENCE);
-    let children = match patient
-        .run(|client| client.get_children(parent, None))
-        .await
-    {
-        Err(error) if error.code() == Some(ErrorCode::NoNode) => return Ok(0),
-        children => children?,
-    };
+    let children = children(client, parent).await?;
     let mut asked = 0;
     for name in owners(&children, layout) {
         asked += usize::from(ask(client, &path::join(parent, name)).await?);
