@@ -84,6 +84,7 @@ impl ZooKeeperServer {
     /// This server has the history of the epoch that `first_zxid` begins, and serves.
     pub(crate) fn learn(&mut self, first_zxid: Zxid) {
         self.role = Role::Learner;
+        self.digest_mismatch = None;
         // As its leader does. A client that has been told of this zxid by another member
         // must not be told of a smaller one here, and there is nothing in between.
         if self.tree.last_processed() < first_zxid {

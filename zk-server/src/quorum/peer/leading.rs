@@ -564,6 +564,12 @@ impl std::fmt::Display for RoleEnd {
             Self::Stopped => f.write_str("the server stops"),
             Self::Led(reason) => reason.fmt(f),
             Self::Learned(reason) => reason.fmt(f),
+            Self::TreeDiffers(zxid) => {
+                write!(
+                    f,
+                    "the tree was not the leader's at {zxid}, it is read anew"
+                )
+            }
             Self::NoPort => f.write_str("the quorum port cannot be had"),
             Self::Unreachable => f.write_str("the leader cannot be reached"),
             Self::Broken => f.write_str("a bug of this server's"),

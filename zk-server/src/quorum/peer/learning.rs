@@ -368,13 +368,34 @@ impl<'p> Learning<'p> {
             return;
         }
         let txns = std::mem::take(&mut self.to_commit);
-        self.peer
+        let last = txns.last().map(|txn| txn.header.zxid);
+        let differs = self
+            .peer
             .shell
             .act("committing what the leader says", |zks, now, _| {
                 for txn in txns {
                     zks.handle_learned(txn, now);
                 }
+                zks.digest_mismatch()
             });
+        if let (Some(zxid), Some(last)) = (differs.flatten(), last) {
+            self.fence(zxid, last);
+        }
+    }
+
+    /// The tree is not the leader's, for whatever reason: nobody may read it any more, and it is
+    /// made anew from the disk, as after a restart. Apache goes on and only tells. (A snapshot of
+    /// the leader's would replace a log of which the leader may count that we have it.)
+    fn fence(&mut self, zxid: Zxid, committed: Zxid) {
+        let logged = self.peer.logged.back();
+        let last = logged.map_or(committed, |logged| logged.proposal.zxid);
+        self.peer.disk.ask(DiskOp::Truncate(last));
+        self.peer
+            .shell
+            .env
+            .probe()
+            .reached("ensemble: fenced itself off");
+        self.end.get_or_insert(RoleEnd::TreeDiffers(zxid));
     }
 
     fn established(&mut self, epoch: i64) {

@@ -58,6 +58,8 @@ enum RoleEnd {
     Stopped,
     Led(LeaderShutdown),
     Learned(LearnerShutdown),
+    /// What was learned is not what the leader has, found at this transaction.
+    TreeDiffers(Zxid),
     /// The quorum port could not be had.
     NoPort,
     /// The leader's quorum port could not be reached in time.

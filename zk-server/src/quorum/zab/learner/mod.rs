@@ -273,6 +273,9 @@ impl Learner {
 
     /// An epoch file is durable.
     pub(crate) fn handle_epoch_persisted(&mut self, file: EpochFile, now: Mono) {
+        if file == EpochFile::Current {
+            self.options.probe.reached("zab: learner wrote its epoch");
+        }
         match (file, self.stage) {
             (EpochFile::Accepted, Stage::AcceptingEpoch { epoch }) => {
                 self.history.accepted_epoch = epoch;
