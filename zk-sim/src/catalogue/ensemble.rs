@@ -5,7 +5,7 @@ use super::Met::{FaultAt, Places, Test};
 use super::entry;
 
 /// All of it, by id. Not of runs with ensembles: Apache's servers beside
-/// ours (E31), a tree that differs (E36), and snapshots larger than `initLimit` allows for (E39).
+/// ours (E31), and snapshots larger than `initLimit` allows for (E39).
 pub const ENSEMBLE_CATALOGUE: &[Entry] = &[
     entry(
         "E01",
@@ -197,6 +197,11 @@ pub const ENSEMBLE_CATALOGUE: &[Entry] = &[
         FaultAt("clock rate", "zab: leader established"),
     ),
     entry(
+        "E36",
+        "learner that takes its tree for another than the leader's",
+        Places(&["ensemble: fenced itself off"]),
+    ),
+    entry(
         "E37",
         "noise at the ports of servers",
         Places(&[
@@ -230,7 +235,7 @@ mod tests {
     fn ids_stand_in_order_and_once() {
         let ids: Vec<_> = ENSEMBLE_CATALOGUE.iter().map(|entry| entry.id).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
-        assert_eq!(ids.len(), 37);
+        assert_eq!(ids.len(), 38);
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub fn begin(sim: &Sim, kind: &FaultKind, servers: &impl ServerControl) {
             sim.host(host).replace_disk();
             servers.killed(host);
         }
-        FaultKind::KillAt { place } => sim.lie_in_wait(place),
+        FaultKind::KillAt { place } | FaultKind::KillWhen { place, .. } => sim.lie_in_wait(place),
         FaultKind::WallJump { host, ms } => sim.host(host).jump_wall(*ms),
         FaultKind::ClockRate { host, permille } => sim.host(host).rate(*permille),
         FaultKind::DropConnections { server } => servers.drop_connections(server),
@@ -108,7 +108,7 @@ pub fn end(sim: &Sim, kind: &FaultKind, servers: &impl ServerControl) {
             sim.host(host).restart();
             servers.start(host);
         }
-        FaultKind::KillAt { place } => sim.end_wait(place),
+        FaultKind::KillAt { place } | FaultKind::KillWhen { place, .. } => sim.end_wait(place),
         FaultKind::WallJump { host, ms } => sim.host(host).jump_wall(ms.saturating_neg()),
         FaultKind::ClockRate { host, permille } => sim.host(host).end_rate(*permille),
         FaultKind::Restart { server } => servers.start(server),

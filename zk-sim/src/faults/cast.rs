@@ -34,6 +34,7 @@ impl FaultKind {
             | Self::Pause { host }
             | Self::Suspend { host }
             | Self::Kill { host }
+            | Self::KillWhen { host, .. }
             | Self::WallJump { host, .. }
             | Self::ClockRate { host, .. }
             | Self::DropConnections { server: host }

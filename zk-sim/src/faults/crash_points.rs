@@ -10,6 +10,33 @@ pub struct CrashPoint {
     pub crash: &'static str,
 }
 
+impl CrashPoint {
+    /// Whether an ensemble comes to it whenever it begins to serve anew, and not only then when
+    /// clients write: from the choice of an epoch until a learner serves.
+    pub(super) fn is_of_return(&self) -> bool {
+        let writes = [
+            "zab: leader proposed",
+            "zab: leader committed",
+            "zab: follower acknowledged",
+        ];
+        self.place.starts_with("zab: ") && !writes.contains(&self.place)
+    }
+
+    /// Whether the disk has just done something on this return, or is about to.
+    pub(super) fn is_at_the_disk(&self) -> bool {
+        let places = [
+            "zab: leader accepted its epoch",
+            "zab: leader entered its epoch",
+            "zab: learner accepted an epoch",
+            "zab: learner replaces its history",
+            "zab: learner logs the history",
+            "zab: learner wrote its epoch",
+            "zab: learner has the history",
+        ];
+        places.contains(&self.place)
+    }
+}
+
 /// All of them, in the order in which an epoch comes to them: leaders, then learners.
 pub const CRASH_POINTS: &[CrashPoint] = &[
     CrashPoint {
@@ -85,6 +112,10 @@ pub const CRASH_POINTS: &[CrashPoint] = &[
         crash: "crash: learner has the history",
     },
     CrashPoint {
+        place: "zab: learner wrote its epoch",
+        crash: "crash: learner wrote its epoch",
+    },
+    CrashPoint {
         place: "zab: learner entered the epoch",
         crash: "crash: learner entered the epoch",
     },
@@ -117,3 +148,15 @@ pub const RECONFIG_CRASH_POINTS: &[CrashPoint] = &[
         crash: "crash: learner activates a configuration",
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_at_the_disk_are_of_a_return() {
+        let at_the_disk = || CRASH_POINTS.iter().filter(|point| point.is_at_the_disk());
+        assert_eq!(at_the_disk().count(), 7);
+        assert!(at_the_disk().all(CrashPoint::is_of_return));
+    }
+}

@@ -80,6 +80,9 @@ pub enum FaultKind {
     /// Whichever host next comes to this place in the code is killed there, see
     /// [`CRASH_POINTS`]. Starts anew when the fault is over.
     KillAt { place: &'static str },
+    /// The host is killed as soon as any host comes to this place, as those are that have their
+    /// power from the same line. Starts anew when the fault is over.
+    KillWhen { host: String, place: &'static str },
     /// The wall clock is off by this many milliseconds, until it is over.
     WallJump { host: String, ms: i64 },
     /// The clocks of the host run at this rate, in thousandths.
@@ -157,6 +160,7 @@ impl FaultKind {
         "isolate",
         "kill",
         "kill at",
+        "kill when",
         "new disk",
         "one-way silence",
         "pause",
@@ -198,6 +202,7 @@ impl FaultKind {
             Self::Suspend { .. } => "suspend",
             Self::Kill { .. } => "kill",
             Self::KillAt { .. } => "kill at",
+            Self::KillWhen { .. } => "kill when",
             Self::WallJump { .. } => "wall jump",
             Self::ClockRate { .. } => "clock rate",
             Self::DropConnections { .. } => "drop connections",

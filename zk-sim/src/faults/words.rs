@@ -25,6 +25,7 @@ impl fmt::Display for FaultKind {
             } => write!(f, "{a}, {b}, {bytes_per_second} bytes/s"),
             Self::Dns { name, how: _ } => f.write_str(name),
             Self::KillAt { place } => f.write_str(place),
+            Self::KillWhen { host, place } => write!(f, "{host}, {place}"),
             Self::WallJump { host, ms } => write!(f, "{host}, {ms:+} ms"),
             Self::ClockRate { host, permille } => write!(f, "{host}, {permille} permille"),
             Self::ExpireSession { server, pick } => write!(f, "{server}, pick {pick}"),

@@ -155,14 +155,9 @@ impl Chaos {
                 caught = sim.caught() => caught,
                 () = sleep_until(until) => return,
             };
-            let waits = FaultKind::KillAt { place };
-            // One that has ended would never start again whom it kills.
-            let mut waiting = cast.iter_mut().filter(|cast| cast.lasts);
-            let Some(Cast { kind, .. }) = waiting.find(|cast| cast.kind == waits) else {
+            if !strike(&host, place, sim, keeper, cast) {
                 continue;
-            };
-            *kind = FaultKind::Kill { host: host.clone() };
-            begin(sim, kind, keeper);
+            }
             let mut points = CRASH_POINTS.iter().chain(RECONFIG_CRASH_POINTS);
             let point = points.find(|point| point.place == place);
             if let Some(point) = point {
@@ -170,6 +165,31 @@ impl Chaos {
             }
         }
     }
+}
+
+/// Kills whom faults that last kill now that `host` is at this place. One that has ended would
+/// never start again whom it kills.
+fn strike(host: &str, place: &'static str, sim: &Sim, keeper: &Keeper, cast: &mut [Cast]) -> bool {
+    let mut waits = 0;
+    let mut has_caught = false;
+    for Cast { kind, .. } in cast.iter_mut().filter(|cast| cast.lasts) {
+        let victim = match kind {
+            FaultKind::KillAt { place: at } if *at == place && !has_caught => {
+                has_caught = true;
+                host.to_owned()
+            }
+            FaultKind::KillWhen { host, place: when } if *when == place => host.clone(),
+            _ => continue,
+        };
+        waits += 1;
+        *kind = FaultKind::Kill { host: victim };
+        begin(sim, kind, keeper);
+    }
+    // The first was what has been caught.
+    for _ in 1..waits {
+        sim.end_wait(place);
+    }
+    waits > 0
 }
 
 fn begin(sim: &Sim, kind: &FaultKind, keeper: &Keeper) {
@@ -189,5 +209,6 @@ const fn lasts_a_while(kind: &FaultKind) -> bool {
             | FaultKind::ExpireSession { .. }
             | FaultKind::BitRot { .. }
             | FaultKind::KillAt { .. }
+            | FaultKind::KillWhen { .. }
     )
 }

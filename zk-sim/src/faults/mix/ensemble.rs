@@ -55,14 +55,14 @@ pub const ENSEMBLE_MIXES: &[Mix] = &[
     },
     Mix {
         name: "crash",
-        about: "servers that die anywhere, and at each step of the protocol",
-        families: &[(of(Crash), 2), (of(CrashPoint), 5)],
+        about: "servers that die anywhere, and at each step of the protocol, alone or together",
+        families: &[(of(Crash), 2), (of(CrashPoint), 5), (of(Power), 2)],
         longest: Duration::from_secs(4),
     },
     Mix {
         name: "power",
         about: "power lost by all or most, with slow disks and deaths at steps of the protocol",
-        families: &[(of(Power), 3), (of(CrashPoint), 2), (of(Disk), 1)],
+        families: &[(of(Power), 4), (of(CrashPoint), 2), (of(Disk), 1)],
         longest: Duration::from_secs(4),
     },
     Mix {
@@ -101,7 +101,7 @@ pub const ENSEMBLE_MIXES: &[Mix] = &[
         families: &[
             (of(Crash), 3),
             (of(CrashPoint), 5),
-            (of(Power), 2),
+            (of(Power), 6),
             (of(Partition), 4),
             (of(Flap), 1),
             (of(Leader), 2),
@@ -197,6 +197,9 @@ impl Draw<'_> {
 
     /// All lose power at once, or all but one; mostly with disks that are behind.
     fn power(&mut self, at: Duration) -> Vec<Fault> {
+        if self.rng.below(3) != 0 {
+            return self.relapse(at);
+        }
         const BEHIND: Duration = Duration::from_secs(2);
         let mut faults = Vec::new();
         let spared = match self.rng.below(3) {
@@ -221,6 +224,83 @@ impl Draw<'_> {
             }
         }
         faults
+    }
+
+    /// One server misses something, then all lose power, and come back one after the other. They
+    /// lose it again, all at once, when one of them is at some step of its return, once or twice.
+    /// In the end it is often those that come back first who were last before: another quorum
+    /// decides what has been.
+    fn relapse(&mut self, at: Duration) -> Vec<Fault> {
+        let behind = self.any_server();
+        let missed = self.ms(500, 2_000);
+        let mut faults = vec![Fault {
+            at,
+            lasts: missed,
+            kind: FaultKind::Kill {
+                host: behind.clone(),
+            },
+        }];
+        let (mut servers, every) = (self.shuffled(), self.ms(100, 900));
+        // Often it takes that one to be a quorum.
+        let place = servers.iter().position(|host| *host == behind);
+        if let Some(place) = place.filter(|_| self.rng.below(2) == 0) {
+            let last_of_quorum = servers.len() / 2;
+            servers.swap(place, last_of_quorum);
+        }
+        let mut back = at + missed;
+        for (host, turn) in servers.iter().cloned().zip(1..) {
+            let kind = FaultKind::Kill { host };
+            let lasts = every * turn;
+            faults.push(Fault {
+                at: back,
+                lasts,
+                kind,
+            });
+        }
+        let is_at_the_disk = self.rng.below(2) == 0;
+        let returning = CRASH_POINTS.iter().filter(|point| point.is_of_return());
+        let returning = returning.filter(|point| !is_at_the_disk || point.is_at_the_disk());
+        let places: Vec<_> = returning.map(|point| point.place).collect();
+        let place = self.one_of(&places);
+        // All may be back by then, and have come to the place.
+        let count = u32::try_from(servers.len()).unwrap_or(u32::MAX);
+        let down = every * count + self.ms(300, 1_500);
+        let relapses = self.between(1, 2);
+        for relapse in 1..=relapses {
+            if relapse == relapses {
+                match self.rng.below(4) {
+                    0 => servers = self.shuffled(),
+                    _ => servers.reverse(),
+                }
+            }
+            for (host, turn) in servers.iter().cloned().zip(1..) {
+                let kind = FaultKind::KillWhen { host, place };
+                let lasts = down + every * turn;
+                faults.push(Fault {
+                    at: back,
+                    lasts,
+                    kind,
+                });
+            }
+            back += down;
+        }
+        // Between a write and its durability there has to be time to die.
+        for host in self.servers.iter().cloned() {
+            let (takes, lasts) = (self.ms(5, 120), back + down - at);
+            let kind = FaultKind::SlowSync { host, takes };
+            faults.push(Fault { at, lasts, kind });
+        }
+        faults
+    }
+
+    /// All servers, in any order.
+    fn shuffled(&mut self) -> Vec<String> {
+        let mut servers = self.servers.to_vec();
+        for last in (1..servers.len()).rev() {
+            let other = self.rng.below(last as u64 + 1);
+            servers.swap(last, other as usize);
+        }
+        servers
     }
 
     /// Silence between every two of different parts; clients stay connected to all.

@@ -195,6 +195,12 @@ impl Peer {
         if before.down == 0 && !is_killed {
             return true;
         }
+        // Its host was killed and is up again, all while it was being started.
+        let outlived = self.slot().take();
+        if let Some(server) = outlived {
+            server.stop().await;
+            self.note_down(common);
+        }
         common.log.restarted(common.sim.elapsed());
         match self.start(common).await {
             Ok(()) => true,

@@ -1,5 +1,6 @@
 //! Epochs on a server's disk never decrease, whatever becomes of the server as long as it has
-//! that disk, and the one it is in is never later than the one it has accepted.
+//! that disk, and the one it is in is never later than the one it has accepted. Whoever follows
+//! and serves has accepted no later one: what was accepted once binds.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,8 +46,15 @@ impl PeerEpochs {
             peer,
             epoch,
             accepted_epoch,
+            state,
+            is_serving,
             ..
         } = seen;
+        if *state == PeerState::Following && *is_serving && epoch != accepted_epoch {
+            return Err(format!(
+                "{peer} follows in epoch {epoch} and has accepted {accepted_epoch}"
+            ));
+        }
         if epoch > accepted_epoch {
             return Err(format!(
                 "{peer} is in epoch {epoch} and has accepted {accepted_epoch}"
@@ -81,7 +89,7 @@ mod tests {
                     at: Duration::ZERO,
                     peer: "a".into(),
                     state: *state,
-                    is_serving: false,
+                    is_serving: *state == PeerState::Following,
                     epoch: *epoch,
                     accepted_epoch: *accepted_epoch,
                     last_zxid: Zxid::ZERO,
@@ -91,7 +99,7 @@ mod tests {
 
     #[test]
     fn epochs_only_rise_over_crashes_too() {
-        use PeerState::{Down, Looking};
+        use PeerState::{Down, Following, Looking};
         assert_eq!(
             checked(&[
                 (Looking, 1, 1),
@@ -104,5 +112,7 @@ mod tests {
         assert!(checked(&[(Looking, 1, 2), (Down, -1, -1), (Looking, 1, 1)]).is_err());
         assert!(checked(&[(Looking, 2, 2), (Looking, 1, 2)]).is_err());
         assert!(checked(&[(Looking, 2, 1)]).is_err());
+        assert_eq!(checked(&[(Looking, 1, 2), (Following, 2, 2)]), Ok(()));
+        assert!(checked(&[(Looking, 1, 2), (Following, 1, 2)]).is_err());
     }
 }
