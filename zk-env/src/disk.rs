@@ -14,6 +14,8 @@ use crate::env::BoxFuture;
 pub enum OpenMode {
     /// The file must exist, else `NotFound`.
     Existing,
+    /// The same for a file that is only read, and need not be writable.
+    ReadOnly,
     /// An empty file is made if there is none.
     Create,
     /// The file must not exist, else `AlreadyExists`.

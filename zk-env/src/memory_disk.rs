@@ -160,7 +160,7 @@ impl Names {
             (Some(_), OpenMode::CreateNew) => Err(io::ErrorKind::AlreadyExists.into()),
             (Some(Entry::File(contents)), _) => Ok(Arc::clone(contents)),
             (Some(Entry::Dir), _) => Err(io::ErrorKind::IsADirectory.into()),
-            (None, OpenMode::Existing) => Err(io::ErrorKind::NotFound.into()),
+            (None, OpenMode::Existing | OpenMode::ReadOnly) => Err(io::ErrorKind::NotFound.into()),
             (None, OpenMode::Create | OpenMode::CreateNew) => {
                 let contents = Arc::new(Contents::new(Arc::clone(space)));
                 let entry = Entry::File(Arc::clone(&contents));

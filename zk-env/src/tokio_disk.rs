@@ -80,9 +80,9 @@ fn lock(file: &fs::File) -> io::Result<()> {
 
 fn open(path: &Path, mode: OpenMode) -> io::Result<fs::File> {
     let mut options = fs::OpenOptions::new();
-    options.read(true).write(true);
+    options.read(true).write(mode != OpenMode::ReadOnly);
     match mode {
-        OpenMode::Existing => {}
+        OpenMode::Existing | OpenMode::ReadOnly => {}
         OpenMode::Create => drop(options.create(true).truncate(false)),
         OpenMode::CreateNew => drop(options.create_new(true)),
     }

@@ -110,11 +110,13 @@ impl Tree {
     pub(super) fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Option<Node>> {
         if let Some(node) = self.file(path) {
             return match mode {
-                OpenMode::Existing | OpenMode::Create => Ok(Some(Arc::clone(node))),
+                OpenMode::Existing | OpenMode::ReadOnly | OpenMode::Create => {
+                    Ok(Some(Arc::clone(node)))
+                }
                 OpenMode::CreateNew => Err(error(io::ErrorKind::AlreadyExists, path)),
             };
         }
-        if mode == OpenMode::Existing || self.is_dir(path) {
+        if matches!(mode, OpenMode::Existing | OpenMode::ReadOnly) || self.is_dir(path) {
             return Err(self.no_file(path));
         }
         self.expect_parent(path)?;
