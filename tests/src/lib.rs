@@ -7,6 +7,7 @@
 //! that looks at a clock.
 
 pub mod bundled_only;
+pub mod certificates;
 pub mod differential;
 pub mod fake_server;
 pub mod leader_kills;
@@ -18,6 +19,7 @@ pub mod raw_session;
 pub mod recipes_sim;
 pub mod tap;
 pub mod target;
+pub mod tls_front;
 pub mod tree;
 pub mod versions;
 pub mod wait;

@@ -44,6 +44,13 @@ const MIN_FRAME: usize = 64;
 pub trait Connector: fmt::Debug + Send + Sync + 'static {
     /// Opens a stream to `address`. No deadline of its own.
     fn connect(&self, address: SocketAddr) -> BoxFuture<io::Result<BoxStream>>;
+
+    /// Opens a stream to `address`, one of those that `host` has in the connect string's
+    /// words: for those who want to know by which name the server was looked up.
+    fn connect_to(&self, host: &str, address: SocketAddr) -> BoxFuture<io::Result<BoxStream>> {
+        let _ = host;
+        self.connect(address)
+    }
 }
 
 /// Looks host names up, anew for every attempt.
@@ -117,6 +124,8 @@ pub struct ClientBuilder {
     last_xid: Xid,
     env: Option<Arc<dyn Env>>,
     connector: Option<Arc<dyn Connector>>,
+    #[cfg(feature = "tls")]
+    tls: Option<crate::tls::Tls>,
     resolver: Option<Arc<dyn Resolver>>,
 }
 
@@ -148,6 +157,8 @@ impl ClientBuilder {
             last_xid: Xid(0),
             env: None,
             connector: None,
+            #[cfg(feature = "tls")]
+            tls: None,
             resolver: None,
         }
     }
@@ -283,7 +294,19 @@ impl ClientBuilder {
         self
     }
 
-    /// How connections are opened. Default: TCP.
+    /// Encrypts every connection, and proves by certificates who the server is, and who the
+    /// client, as [`Tls`](crate::tls::Tls) says. The servers' ports have to be those for TLS
+    /// (`secureClientPort` in `zoo.cfg`).
+    ///
+    /// No server is ever spoken to in plain text then, whatever it answers.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: crate::tls::Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// How connections are opened. Default: TCP. With feature `tls` and
+    /// `ClientBuilder::tls` what is opened is encrypted.
     pub fn connector(mut self, connector: Arc<dyn Connector>) -> Self {
         self.connector = Some(connector);
         self
@@ -363,6 +386,14 @@ impl ClientBuilder {
             "min is zero or above max",
         )?;
         let direct = Arc::new(Direct(Arc::clone(&env)));
+        let connector = self
+            .connector
+            .unwrap_or_else(|| Arc::<Direct>::clone(&direct));
+        #[cfg(feature = "tls")]
+        let connector = match self.tls {
+            Some(tls) => tls.over(connector, Arc::clone(&env)),
+            None => connector,
+        };
         Ok(Config {
             servers,
             session: SessionConfig {
@@ -385,9 +416,7 @@ impl ClientBuilder {
             should_shuffle: self.should_shuffle,
             reply_limit: self.reply_limit,
             busy_poll: self.busy_poll,
-            connector: self
-                .connector
-                .unwrap_or_else(|| Arc::<Direct>::clone(&direct)),
+            connector,
             resolver: self.resolver.unwrap_or(direct),
             env,
         })

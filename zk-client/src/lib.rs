@@ -36,6 +36,7 @@
 //!
 //! - `metrics`: counters and histograms through the `metrics` facade.
 //! - `sasl`: authentication by SASL DIGEST-MD5, `ClientBuilder::sasl_digest_md5`.
+//! - `tls`: encrypted connections, `ClientBuilder::tls` and the module `tls`.
 
 mod client;
 mod config;
@@ -55,6 +56,8 @@ mod retry;
 mod sasl;
 mod schedule;
 mod session;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod transaction;
 mod tree;
 mod wakers;

@@ -18,6 +18,7 @@ mod order;
 mod recipes;
 mod reconnect;
 mod session;
+mod tls;
 mod unattended;
 mod watches;
 

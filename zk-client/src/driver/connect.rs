@@ -128,7 +128,7 @@ impl Driver {
             // what the name means by now.
             let share = deadline.since(self.shared.env.now()) / left;
             left -= 1;
-            let connecting = self.connector.connect(address);
+            let connecting = self.connector.connect_to(&host.host, address);
             match self.within(share.max(MIN_ATTEMPT), connecting).await? {
                 Ok(stream) => return Some(Ok((stream, address))),
                 Err(error) => {

@@ -39,7 +39,7 @@ impl FourLetterWords {
         self.within_timeout(async {
             let mut last = io::ErrorKind::NotFound.into();
             for address in self.resolver.resolve(&host.host, host.port).await? {
-                match self.connector.connect(address).await {
+                match self.connector.connect_to(&host.host, address).await {
                     Ok(stream) => return converse(stream, word).await,
                     Err(error) => last = error,
                 }
@@ -54,13 +54,14 @@ impl FourLetterWords {
         let lookup = self.resolver.resolve(&host.host, host.port);
         let mut answers = Vec::new();
         for address in self.within_timeout(lookup).await? {
-            answers.push(self.within_timeout(self.ask(address, word)).await?);
+            answers.push(self.within_timeout(self.ask(host, address, word)).await?);
         }
         Ok(answers)
     }
 
-    async fn ask(&self, address: SocketAddr, word: &str) -> io::Result<String> {
-        converse(self.connector.connect(address).await?, word).await
+    async fn ask(&self, host: &HostPort, address: SocketAddr, word: &str) -> io::Result<String> {
+        let connecting = self.connector.connect_to(&host.host, address);
+        converse(connecting.await?, word).await
     }
 
     async fn within_timeout<T>(

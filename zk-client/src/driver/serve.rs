@@ -207,6 +207,10 @@ impl Driver {
                     session.handle_frame(now, &frame);
                 }
                 Ok(None) => return Ok(had_frame),
+                // An alert, in answer to a handshake that was none of TLS.
+                Err(_) if link.input.starts_with(&[0x15, 0x03]) && !link.is_established => {
+                    return Err(Cause::SpeaksTls);
+                }
                 Err(FrameError { length, limit }) if length > 0 => {
                     self.shared.probe.reached("client: frame length refused");
                     // Whose reply it is stands right behind the length.

@@ -125,6 +125,10 @@ pub(crate) enum Cause {
     HandshakeTimeout,
     #[error("unreadable bytes from the server: {0}")]
     BadBytes(String),
+    #[error(
+        "the server speaks TLS here: see ClientBuilder::tls (feature `tls`), or use its port for plain text (clientPort)"
+    )]
+    SpeaksTls,
     #[error("a reply out of order")]
     OutOfOrder,
     #[error("the server is behind what this session has seen")]
@@ -158,7 +162,7 @@ impl Cause {
         match self {
             Self::ReadTimeout(_) => Some("client: connection dropped by read timeout"),
             Self::HandshakeTimeout => Some("client: handshake timed out"),
-            Self::BadBytes(_) => Some("client: unreadable bytes"),
+            Self::BadBytes(_) | Self::SpeaksTls => Some("client: unreadable bytes"),
             Self::WatchesRefused => Some("client: watches refused"),
             Self::OperationUnknown => Some("client: operation unknown to the server"),
             Self::Rebalanced => Some("client: moved to another server of the list"),
@@ -180,7 +184,7 @@ impl Cause {
             Self::Io(_) => "io",
             Self::ReadTimeout(_) => "read_timeout",
             Self::HandshakeTimeout => "handshake_timeout",
-            Self::BadBytes(_) => "bad_bytes",
+            Self::BadBytes(_) | Self::SpeaksTls => "bad_bytes",
             Self::OutOfOrder => "out_of_order",
             Self::ServerBehind => "server_behind",
             Self::WatchesRefused => "watches_refused",
