@@ -3,15 +3,16 @@
 # Authentication, with servers and clients that are not ours.
 #
 #   security.sh              everything
-#   security.sh CHECK...     these checks only: sasl_apache, sasl_kazoo
+#   security.sh CHECK...     these checks only: sasl_apache, sasl_kazoo, tls_apache
 #
-# Needs what apache.sh needs; sasl_kazoo fetches kazoo and pure-sasl by pip.
+# Needs what apache.sh needs; sasl_kazoo fetches kazoo and pure-sasl by pip, tls_apache makes
+# certificates with openssl.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly APACHE=${ZK_SECURITY_VERSION:-3.9.5}
-readonly CHECKS=(sasl_apache sasl_kazoo)
+readonly CHECKS=(sasl_apache sasl_kazoo tls_apache)
 work=$(mktemp -d "${TMPDIR:-/tmp}/zk-security.XXXXXX")
 server=
 
@@ -76,6 +77,42 @@ sasl_kazoo() {
     kill "$server"
     wait "$server" || true
     server=
+}
+
+# A key and a certificate: NAME SIGNER EXTENSION..., where SIGNER is the name of an authority.
+certificate() {
+    local name=$1 signer=$2
+    printf '%s\n' "${@:3}" >"$work/$name.ext"
+    openssl req -new -newkey rsa:2048 -nodes -keyout "$work/$name.key" -out "$work/$name.csr" \
+        -subj "/O=tests/CN=$name" 2>/dev/null
+    openssl x509 -req -in "$work/$name.csr" -CA "$work/$signer.pem" -CAkey "$work/$signer.key" \
+        -days 2 -extfile "$work/$name.ext" -out "$work/$name.pem" 2>/dev/null
+}
+
+authority() {
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/$1.key" -out "$work/$1.pem" -days 2 \
+        -subj "/CN=$1" -addext basicConstraints=critical,CA:TRUE -addext keyUsage=keyCertSign 2>/dev/null
+}
+
+# Our client and Apache's server: TLS, certificates of clients, scheme x509.
+tls_apache() {
+    local port store name
+    authority ca
+    authority strangers
+    certificate server ca subjectAltName=DNS:localhost,IP:127.0.0.1 extendedKeyUsage=serverAuth
+    for name in orders billing; do certificate "$name" ca extendedKeyUsage=clientAuth; done
+    certificate stranger strangers extendedKeyUsage=clientAuth
+    # Java wants key and certificate in one file.
+    store=$work/server-store.pem
+    cat "$work/server.key" "$work/server.pem" "$work/ca.pem" >"$store"
+    port=$(free_port)
+    cargo test --package zk-client --features tls --test tls_server --no-run
+    scripts/apache.sh with "$APACHE" "secureClientPort=$port" secureClientPortAddress=127.0.0.1 \
+        serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory \
+        "ssl.keyStore.location=$store" ssl.keyStore.type=PEM \
+        "ssl.trustStore.location=$work/ca.pem" ssl.trustStore.type=PEM -- \
+        env "ZK_TEST_TLS_DIR=$work" "ZK_TEST_TLS_CONNECT=127.0.0.1:$port" \
+        cargo test --package zk-client --features tls --test tls_server -- --ignored
 }
 
 write_users
