@@ -58,9 +58,20 @@ impl Peer {
 
     /// Whether a vote for this leader counts here, and it can be found.
     pub(super) fn knows(&self, leader: ServerId) -> bool {
-        let config = self.disk.durable.config();
-        let mut configs = config.last_seen.iter().chain([&config.committed]);
+        let mut configs = self.configs().into_iter();
         configs.any(|config| config.is_voter(leader))
+    }
+
+    /// The configuration in force, and the one that is to follow it.
+    pub(super) fn configs(&self) -> Vec<QuorumVerifier> {
+        let config = self.disk.durable.config();
+        let next = config.newer().cloned();
+        [config.committed].into_iter().chain(next).collect()
+    }
+
+    /// Likewise, with no regard to what has only been proposed.
+    pub(super) fn knows_in_force(&self, leader: ServerId) -> bool {
+        self.disk.durable.config().committed.is_voter(leader)
     }
 
     /// Whoever has no part follows without a vote.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use zk_env::EnvRng;
 
 use super::ensemble::{Ensemble, Violation};
-use super::peer::Role;
+use super::peer::{Peer, Role};
 use crate::quorum::{QuorumVerifier, ServerId};
 
 const SEEDS: u64 = 2000;
@@ -226,22 +226,41 @@ impl Run {
         }
     }
 
-    /// The best of those whom a quorum of what they know of has come to elect.
-    fn winner(&self, ids: &[ServerId]) -> Option<ServerId> {
-        let can_win = |id: &&ServerId| {
-            let all = ids.iter().copied();
-            let all: BTreeSet<_> = all
-                .filter(|other| self.ensemble.peers[other].knows(**id))
-                .collect();
-            let config = self.ensemble.peers[id].disk.durable.config();
-            let mut configs = config.last_seen.iter().chain([&config.committed]);
-            self.ensemble.peers[id].is_voter() && configs.all(|config| config.contains_quorum(&all))
+    /// Whoever has the votes of a quorum of what it knows of. Nobody, if those who are there
+    /// are too few for the best of them: a lesser one is not elected in its place, for it
+    /// votes for the best as well.
+    ///
+    /// A reconfiguration that only some have heard of can split the votes for good: they are
+    /// for a newcomer there, and elsewhere, where it is unknown, for another. It is so in
+    /// Apache too, and ends when the newcomer is stopped; here once all are there in vain.
+    fn winner(&mut self, ids: &[ServerId]) -> Option<ServerId> {
+        let elected = self.elected(ids, Peer::knows);
+        let is_split = self.is_peaceful && elected.is_none() && ids.len() == self.ids().len();
+        if !is_split {
+            return elected;
+        }
+        self.ensemble.reached.insert("votes split by a newcomer");
+        self.elected(ids, Peer::knows_in_force)
+    }
+
+    /// Who is elected, if everyone votes for the best of those it `knows`.
+    fn elected(&self, ids: &[ServerId], knows: fn(&Peer, ServerId) -> bool) -> Option<ServerId> {
+        let peers = &self.ensemble.peers;
+        let vote = |voter: ServerId| {
+            let known = ids.iter().copied();
+            let known = known.filter(|id| peers[id].is_voter() && knows(&peers[&voter], *id));
+            known.max_by_key(|id| {
+                let history = peers[id].disk.durable.history();
+                (history.current_epoch, history.last_zxid, *id)
+            })
         };
-        let vote = |id: &ServerId| {
-            let history = self.ensemble.peers[id].disk.durable.history();
-            (history.current_epoch, history.last_zxid, *id)
+        let has_won = |id: &ServerId| {
+            let votes = ids.iter().copied();
+            let votes: BTreeSet<_> = votes.filter(|voter| vote(*voter) == Some(*id)).collect();
+            let mut configs = peers[id].configs().into_iter();
+            configs.all(|config| config.contains_quorum(&votes))
         };
-        ids.iter().filter(can_win).copied().max_by_key(vote)
+        ids.iter().copied().find(has_won)
     }
 
     /// Whom a reconfiguration has named leads, and is followed, without an election.
