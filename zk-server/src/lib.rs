@@ -65,11 +65,15 @@ mod session;
 
 mod stats;
 mod storage;
+mod tls;
 mod tree;
 mod txn;
 mod zookeeper_server;
 
-pub use config::{EnsembleConfig, FourLetterWords, ServerConfig, ServerConfigBuilder, ZooCfg};
+pub use config::{
+    ClientAuth, EnsembleConfig, FourLetterWords, ServerConfig, ServerConfigBuilder, TlsConfig,
+    ZooCfg,
+};
 pub use ensemble::{Cut, Ensemble, EnsembleBuilder, Transport};
 pub use error::{ConfigError, ServerError};
 #[doc(hidden)]

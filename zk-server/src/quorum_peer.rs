@@ -15,7 +15,7 @@ use zk_proto::{SessionId, Zxid};
 use crate::admin::{AdminAddrs, AdminServer};
 use crate::config::{EnsembleConfig, ServerConfig, ZooCfg};
 use crate::error::{ConfigError, ServerError};
-use crate::net::{Bound, Run, Shell, Spawner, bind, storage};
+use crate::net::{ClientAddrs, ClientPorts, Run, Shell, Spawner, storage};
 use crate::observe::{Transaction, TransactionObserver};
 use crate::quorum::peer::{Peer, Stored};
 use crate::quorum::{ElectionPort, ElectionPortOptions, HostPort, QuorumVerifier};
@@ -81,7 +81,7 @@ pub struct PeerStatus {
 pub struct QuorumPeer {
     blueprint: Blueprint,
     /// As bound at the first start; kept over restarts.
-    client_addr: SocketAddr,
+    client_addrs: ClientAddrs,
     /// As bound at the first start; kept over restarts.
     admin_addrs: AdminAddrs,
     /// What was started last, running or not.
@@ -130,12 +130,18 @@ impl QuorumPeer {
 
     /// Where it listens for clients, with the port the system chose if that was left to it.
     pub fn client_addr(&self) -> SocketAddr {
-        self.client_addr
+        self.client_addrs.plain
+    }
+
+    /// Where it listens for clients with TLS alone, with the port the system chose; `None` if
+    /// it does not.
+    pub fn secure_client_addr(&self) -> Option<SocketAddr> {
+        self.client_addrs.secure
     }
 
     /// What a client in this process connects to, `127.0.0.1:34567`.
     pub fn connect_string(&self) -> String {
-        loopback_for(self.client_addr).to_string()
+        loopback_for(self.client_addrs.plain).to_string()
     }
 
     /// Where the admin server listens, with the port the system chose; `None` if it is off,
@@ -208,9 +214,10 @@ impl QuorumPeer {
             running.stop().await;
         }
         self.tell_stopped();
-        let bound = bind(&*self.blueprint.env, self.client_addr).await?;
+        let blueprint = &self.blueprint;
+        let ports = ClientPorts::open(self.client_addrs, &blueprint.config, &blueprint.env).await?;
         let status = self.status.clone();
-        let started = self.blueprint.start(bound, self.admin_addrs, status);
+        let started = self.blueprint.start(ports, self.admin_addrs, status);
         let (shell, started) = started.await?;
         *self.shell.lock().unwrap_or_else(PoisonError::into_inner) = shell;
         *self.killed.lock().unwrap_or_else(PoisonError::into_inner) = started.stopped.clone();
@@ -298,7 +305,7 @@ impl fmt::Debug for QuorumPeer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("QuorumPeer")
             .field("status", &self.status())
-            .field("client_addr", &self.client_addr)
+            .field("client_addr", &self.client_addrs.plain)
             .finish_non_exhaustive()
     }
 }
@@ -347,7 +354,7 @@ impl Blueprint {
     /// Reads what is stored, opens the election port, and begins to look for a leader.
     async fn start(
         &self,
-        bound: Bound,
+        ports: ClientPorts,
         admin: AdminAddrs,
         status: watch::Sender<PeerStatus>,
     ) -> Result<(Arc<Shell>, Running), ServerError> {
@@ -397,7 +404,7 @@ impl Blueprint {
         );
         let peer = peer.await?;
         let admin = AdminServer::start(&shell, admin, stopped.child_token()).await?;
-        let run = Run::start(Arc::clone(&shell), bound, stopped.child_token());
+        let run = Run::start(Arc::clone(&shell), ports, stopped.child_token());
         spawner.spawn("zk-server peer", Box::pin(peer.run()));
         let running = Running {
             run,
@@ -492,8 +499,12 @@ impl QuorumPeerBuilder {
             tracing::warn!("peerType says otherwise than the list of servers, which counts");
         }
         let client_addr = resolve(&*blueprint.env, &blueprint.ensemble.client_addr).await?;
-        let bound = bind(&*blueprint.env, client_addr).await?;
-        let client_addr = bound.addr;
+        let wanted = ClientAddrs {
+            plain: client_addr,
+            ..ClientAddrs::wanted(&blueprint.config)
+        };
+        let ports = ClientPorts::open(wanted, &blueprint.config, &blueprint.env).await?;
+        let client_addrs = ports.addrs();
         let id = blueprint.ensemble.id.0;
         let (status, _) = watch::channel(PeerStatus {
             id,
@@ -505,11 +516,11 @@ impl QuorumPeerBuilder {
             accepted_epoch: 0,
         });
         let admin = AdminAddrs::wanted(&blueprint.config);
-        let (shell, running) = blueprint.start(bound, admin, status.clone()).await?;
-        tracing::info!(id, %client_addr, "peer started");
+        let (shell, running) = blueprint.start(ports, admin, status.clone()).await?;
+        tracing::info!(id, client_addr = %client_addrs.plain, "peer started");
         Ok(QuorumPeer {
             blueprint,
-            client_addr,
+            client_addrs,
             admin_addrs: running.admin.addrs,
             shell: std::sync::Mutex::new(shell),
             status,

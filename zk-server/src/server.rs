@@ -14,7 +14,7 @@ use zk_proto::{SessionId, Zxid};
 use crate::admin::{AdminAddrs, AdminServer};
 use crate::config::ServerConfig;
 use crate::error::ServerError;
-use crate::net::{Run, Shell, bind, storage};
+use crate::net::{ClientAddrs, ClientPorts, Run, Shell, storage};
 use crate::observe::{Transaction, TransactionObserver};
 
 /// A standalone server, in memory unless it has a [data directory](ServerBuilder::data_dir).
@@ -37,7 +37,7 @@ use crate::observe::{Transaction, TransactionObserver};
 pub struct Server {
     shell: Arc<Shell>,
     /// As bound at the first start; kept over restarts.
-    addr: SocketAddr,
+    addrs: ClientAddrs,
     /// As bound at the first start; kept over restarts.
     admin_addrs: AdminAddrs,
     /// The tasks, unless stopped. Held while starting and stopping, so that these
@@ -105,12 +105,18 @@ impl Server {
 
     /// What a client in this process connects to, `127.0.0.1:34567`.
     pub fn connect_string(&self) -> String {
-        loopback_for(self.addr).to_string()
+        loopback_for(self.addrs.plain).to_string()
     }
 
     /// The address it listens on, with the port the system chose.
     pub fn client_addr(&self) -> SocketAddr {
-        self.addr
+        self.addrs.plain
+    }
+
+    /// Where it listens for clients with TLS alone, with the port the system chose; `None` if
+    /// it does not.
+    pub fn secure_client_addr(&self) -> Option<SocketAddr> {
+        self.addrs.secure
     }
 
     /// Where the admin server listens, with the port the system chose; `None` if it is off,
@@ -138,7 +144,7 @@ impl Server {
         let mut running = self.running.lock().await;
         if let Some(running) = running.take() {
             running.stop().await;
-            tracing::info!(addr = %self.addr, "server stopped");
+            tracing::info!(addr = %self.addrs.plain, "server stopped");
         }
     }
 
@@ -158,13 +164,13 @@ impl Server {
         if let Some(failure) = self.failure() {
             return Err(failure);
         }
-        let bound = bind(&*self.shell.env, self.addr).await?;
+        let ports = ClientPorts::open(self.addrs, &self.shell.config, &self.shell.env).await?;
         let stopped = self.shell.broken.child_token();
         let admin =
             AdminServer::start(&self.shell, self.admin_addrs, stopped.child_token()).await?;
-        let run = Run::start(Arc::clone(&self.shell), bound, stopped);
+        let run = Run::start(Arc::clone(&self.shell), ports, stopped);
         *running = Some(Running { run, admin });
-        tracing::info!(addr = %self.addr, "server restarted");
+        tracing::info!(addr = %self.addrs.plain, "server restarted");
         Ok(())
     }
 
@@ -283,7 +289,7 @@ pub(crate) fn loopback_for(addr: SocketAddr) -> SocketAddr {
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
-            .field("addr", &self.addr)
+            .field("addr", &self.addrs.plain)
             .finish_non_exhaustive()
     }
 }
@@ -396,8 +402,8 @@ impl ServerBuilder {
         }
         let env = self.env.unwrap_or_else(|| TokioEnv::new());
         let seed = env.rng("zk-server").next_u64();
-        let bound = bind(&*env, config.client_addr).await?;
-        let addr = bound.addr;
+        let ports = ClientPorts::open(ClientAddrs::wanted(&config), &config, &env).await?;
+        let addrs = ports.addrs();
         let stored = match &config.data_dir {
             Some(dir) => {
                 Some(storage::open(&config, dir, &env, seed, storage::Vacancy::Refused).await?)
@@ -407,13 +413,13 @@ impl ServerBuilder {
         let shell = Shell::new(config, env, self.on_transaction, seed, stored);
         let shell = Arc::new(shell);
         let stopped = shell.broken.child_token();
-        let addrs = AdminAddrs::wanted(&shell.config);
-        let admin = AdminServer::start(&shell, addrs, stopped.child_token()).await?;
-        let run = Run::start(Arc::clone(&shell), bound, stopped);
-        tracing::info!(%addr, "server started");
+        let admin_addrs = AdminAddrs::wanted(&shell.config);
+        let admin = AdminServer::start(&shell, admin_addrs, stopped.child_token()).await?;
+        let run = Run::start(Arc::clone(&shell), ports, stopped);
+        tracing::info!(addr = %addrs.plain, secure = ?addrs.secure, "server started");
         Ok(Server {
             shell,
-            addr,
+            addrs,
             admin_addrs: admin.addrs,
             running: Mutex::new(Some(Running { run, admin })),
         })

@@ -81,6 +81,8 @@ pub(crate) struct ServerStats {
     pub(crate) connections_dropped: u64,
     /// Connections closed for being idle, most of them without a handshake.
     pub(crate) idle_connections_expired: u64,
+    /// Handshakes of TLS that came to nothing.
+    pub(crate) unsuccessful_handshakes: u64,
 }
 
 impl ServerStats {

@@ -190,6 +190,11 @@ impl ZooKeeperServer {
         self.connections.add(conn, peer);
     }
 
+    /// The client has shown a certificate with this subject, before its first frame.
+    pub(crate) fn handle_certified(&mut self, conn: ConnId, subject: &str) {
+        self.connections.certified(conn, subject);
+    }
+
     /// A whole frame's payload has arrived: the first one of a connection is its
     /// ConnectRequest. Frames of a connection that is closing, or unknown, are ignored.
     /// Not to be called unless the connection [wants frames](Self::wants_frames).

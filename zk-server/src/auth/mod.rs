@@ -1,5 +1,5 @@
 //! Who a connection is, and what an ACL lets it do. Schemes: `world`, `auth`,
-//! `digest`, `ip`, `sasl`, and `super`, which is an identity but no scheme for ACLs.
+//! `digest`, `ip`, `sasl`, `x509`, and `super`, which is an identity but no scheme for ACLs.
 
 mod digest;
 mod fixup;

@@ -8,6 +8,7 @@ use zk_proto::{Acl, AclId, ErrorCode, Perms};
 use super::sasl::{self, SaslUsers};
 use super::{digest, ip};
 use crate::config::{SaslConfig, ServerConfig};
+use crate::tls;
 
 /// Which schemes there are and what they take.
 #[derive(Clone, Debug)]
@@ -18,6 +19,9 @@ pub(crate) struct Schemes {
     /// Of these a connection needs one before its first request; empty is no rule.
     enforced: Vec<String>,
     sasl: SaslConfig,
+    /// Clients may have certificates.
+    x509: bool,
+    x509_super_user: Option<String>,
 }
 
 /// Credentials that no scheme takes.
@@ -36,6 +40,8 @@ impl Schemes {
             skip_acl: config.skip_acl,
             enforced: config.enforce_auth_schemes.clone(),
             sasl: config.sasl.clone(),
+            x509: config.tls.is_some(),
+            x509_super_user: config.x509_super_user.clone(),
         }
     }
 
@@ -53,6 +59,14 @@ impl Schemes {
         let supers = is_super.then(|| AclId::new(SUPER, ""));
         let known = AclId::new("sasl", user);
         [known].into_iter().chain(supers).collect()
+    }
+
+    /// The identities of whom has shown a certificate with this subject.
+    pub(crate) fn x509_identities(&self, subject: &str) -> Vec<AclId> {
+        let is_super = self.x509_super_user.as_deref() == Some(subject);
+        let supers = is_super.then(|| AclId::new(SUPER, subject));
+        let known = AclId::new("x509", subject);
+        supers.into_iter().chain([known]).collect()
     }
 
     /// What a connection hears that SASL has not let in; `None` if it may stay.
@@ -123,6 +137,7 @@ impl Schemes {
             "sasl" => {
                 self.sasl.has_acls && same_scheme().any(|it| self.sasl.matches(&it.id, &id.id))
             }
+            "x509" => self.x509 && same_scheme().any(|other| other.id == id.id),
             _ => false,
         }
     }
@@ -133,6 +148,7 @@ impl Schemes {
             "digest" => self.digest_enabled && digest::is_valid(id),
             "ip" => ip::is_valid(id),
             "sasl" => self.sasl.has_acls && sasl::is_valid(id),
+            "x509" => self.x509 && tls::is_valid(id),
             _ => false,
         }
     }
@@ -143,6 +159,7 @@ impl Schemes {
             "digest" => self.digest_enabled,
             "ip" => true,
             "sasl" => self.sasl.has_acls,
+            "x509" => self.x509,
             _ => false,
         }
     }
@@ -153,6 +170,7 @@ impl Schemes {
         match scheme {
             "digest" => self.digest_enabled,
             "sasl" => self.sasl.has_acls,
+            "x509" => self.x509,
             _ => false,
         }
     }
@@ -164,6 +182,7 @@ impl Schemes {
             "digest" if self.digest_enabled => digest::user_name(&identity.id),
             "ip" => &identity.id,
             "sasl" if self.sasl.has_acls => &identity.id,
+            "x509" if self.x509 => &identity.id,
             _ => "",
         }
     }
@@ -184,6 +203,8 @@ mod tests {
             skip_acl: false,
             enforced: Vec::new(),
             sasl: SaslConfig::default(),
+            x509: false,
+            x509_super_user: None,
         }
     }
 

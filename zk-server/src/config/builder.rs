@@ -8,6 +8,7 @@ use super::admin::AdminConfig;
 use super::sasl::SaslConfig;
 use super::server_config::{FourLetterWords, ServerConfig};
 use super::storage::StorageConfig;
+use super::tls::TlsConfig;
 use zk_proto::sasl::Secret;
 
 use crate::error::ConfigError;
@@ -37,6 +38,34 @@ impl ServerConfigBuilder {
     /// choose; [`Server::client_addr`](crate::Server::client_addr) tells what it chose.
     pub fn client_addr(mut self, addr: SocketAddr) -> Self {
         self.config.client_addr = addr;
+        self
+    }
+
+    /// Where clients connect by TLS alone, as `secureClientPort`; nowhere by default.
+    /// [`tls`](Self::tls) says how. Port 0 lets the system choose.
+    pub fn secure_client_addr(mut self, addr: SocketAddr) -> Self {
+        self.config.secure_client_addr = Some(addr);
+        self
+    }
+
+    /// Whether clients may begin with TLS at [`client_addr`](Self::client_addr) as well, as
+    /// `client.portUnification`; they may not by default.
+    pub fn port_unification(mut self, unified: bool) -> Self {
+        self.config.has_port_unification = unified;
+        self
+    }
+
+    /// Keys, certificates and what is asked of clients with TLS. The subject of a client's
+    /// certificate is its identity of scheme `x509`, and ACLs may have ids of it.
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.config.tls = Some(tls);
+        self
+    }
+
+    /// The subject of a certificate whose owner passes every permission check, as
+    /// `X509AuthenticationProvider.superUser`, such as `CN=admin,O=Zoo`. Nobody by default.
+    pub fn x509_super_user(mut self, subject: impl Into<String>) -> Self {
+        self.config.x509_super_user = Some(subject.into());
         self
     }
 
@@ -352,6 +381,13 @@ fn whole_millis(key: &'static str, value: Duration) -> Result<Duration, ConfigEr
 }
 
 fn check_limits(config: &ServerConfig) -> Result<(), ConfigError> {
+    let wants_tls = config.secure_client_addr.is_some() || config.has_port_unification;
+    if wants_tls && config.tls.is_none() {
+        return Err(ConfigError::Missing {
+            key: "ssl.keyStore.location".to_owned(),
+            purpose: "TLS: a PEM file with the server's certificate and private key".to_owned(),
+        });
+    }
     let max_frame = usize::try_from(i32::MAX).unwrap_or(usize::MAX);
     if config.frame_limit < 45 || config.frame_limit > max_frame {
         let allowed = format!("45 (a handshake) to {max_frame} bytes");

@@ -40,7 +40,11 @@ pub(super) enum Effect {
 }
 
 const STORAGE: Effect = Effect::None("logs and snapshots are written as Apache's defaults have it");
-const TLS: Effect = Effect::None("TLS is not supported yet");
+const TLS: Effect = Effect::None(if cfg!(feature = "tls") {
+    "this part of TLS is not supported yet"
+} else {
+    "this build has no TLS"
+});
 const ADMIN: Effect = Effect::None(if IS_BUILT_IN {
     "the admin server speaks plain HTTP and has no such setting"
 } else {

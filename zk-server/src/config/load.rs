@@ -42,7 +42,12 @@ impl ZooCfg {
         let addr = bind_addr(key, host, port, env).await?;
         let admin = self.admin.resolve(env).await?;
         let users = self.sasl.users(&*env.disk()).await?;
-        let builder = self.builder.client_addr(addr).admin(admin);
+        let mut builder = self.builder.client_addr(addr).admin(admin);
+        if let Some(port) = self.tls.secure_port {
+            let key = "secureClientPortAddress";
+            let addr = bind_addr(key, self.tls.secure_host.as_deref(), port, env).await?;
+            builder = builder.secure_client_addr(addr);
+        }
         let builder = builder.sasl(|sasl| sasl.users = users);
         Ok((builder.build()?, ensemble))
     }
@@ -120,7 +125,7 @@ pub(super) fn missing(file: &Path, purpose: &str) -> ConfigError {
 }
 
 /// The text of a file, `None` if there is no such file.
-pub(super) async fn read(disk: &dyn Disk, path: &Path) -> Result<Option<String>, ConfigError> {
+pub(crate) async fn read(disk: &dyn Disk, path: &Path) -> Result<Option<String>, ConfigError> {
     let unreadable = |reason: String| ConfigError::Unreadable {
         file: path.display().to_string(),
         reason,

@@ -14,13 +14,18 @@ mod server_config;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod tls_keys;
 mod value;
 mod zoo_cfg;
 
 pub use builder::ServerConfigBuilder;
 pub use ensemble::EnsembleConfig;
+#[cfg(feature = "tls")]
+pub(crate) use load::read;
 pub use note::ConfigNote;
 pub(crate) use sasl::SaslConfig;
 pub use server_config::{FourLetterWords, ServerConfig};
 pub(crate) use storage::StorageConfig;
+pub use tls::{ClientAuth, TlsConfig};
 pub use zoo_cfg::ZooCfg;

@@ -11,6 +11,7 @@ use super::admin::AdminConfig;
 use super::builder::ServerConfigBuilder;
 use super::sasl::SaslConfig;
 use super::storage::StorageConfig;
+use super::tls::TlsConfig;
 
 /// Apache's `tickTime` when the configuration does not say.
 pub(crate) const DEFAULT_TICK_TIME: Duration = Duration::from_millis(3000);
@@ -23,6 +24,14 @@ pub(crate) const DEFAULT_TICK_TIME: Duration = Duration::from_millis(3000);
 pub struct ServerConfig {
     /// Where clients connect; port 0 lets the system choose.
     pub(crate) client_addr: SocketAddr,
+    /// Where clients connect by TLS alone; port 0 lets the system choose.
+    pub(crate) secure_client_addr: Option<SocketAddr>,
+    /// Clients may begin with TLS at `client_addr` as well.
+    pub(crate) has_port_unification: bool,
+    /// How they are met then.
+    pub(crate) tls: Option<TlsConfig>,
+    /// `X509AuthenticationProvider.superUser`
+    pub(crate) x509_super_user: Option<String>,
     /// The unit of expiry buckets; at least one millisecond.
     pub(crate) tick_time: Duration,
     /// Shorter session timeouts are raised to this; fits an `i32` of milliseconds.
@@ -121,6 +130,10 @@ impl ServerConfig {
     fn apache() -> Self {
         Self {
             client_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            secure_client_addr: None,
+            has_port_unification: false,
+            tls: None,
+            x509_super_user: None,
             tick_time: DEFAULT_TICK_TIME,
             min_session_timeout: 2 * DEFAULT_TICK_TIME,
             max_session_timeout: 20 * DEFAULT_TICK_TIME,

@@ -122,7 +122,7 @@ fn a_wrong_value_says_what_is_allowed() {
         ("syncEnabled=1", "syncEnabled is 1, allowed: true, false"),
         (
             "enforce.auth.schemes=digest,foo",
-            "enforce.auth.schemes is foo, allowed: digest, ip, sasl",
+            "enforce.auth.schemes is foo, allowed: digest, ip, sasl, x509",
         ),
         (
             "DigestAuthenticationProvider.digestAlg=MD5",
@@ -169,10 +169,10 @@ fn unknown_keys_are_listed_and_not_fatal() {
     );
 }
 
-#[cfg(feature = "admin")]
+#[cfg(all(feature = "admin", feature = "tls"))]
 #[test]
 fn keys_without_effect_say_why() {
-    let cfg = parse("admin.forceHttps=true\nssl.keyStore.location=x\nflushDelay=1");
+    let cfg = parse("admin.forceHttps=true\nssl.ciphersuites=x\nflushDelay=1");
     let notes = cfg
         .unwrap()
         .notes()
@@ -185,7 +185,7 @@ fn keys_without_effect_say_why() {
     );
     assert_eq!(
         notes[1],
-        "ssl.keyStore.location has no effect: TLS is not supported yet"
+        "ssl.ciphersuites has no effect: this part of TLS is not supported yet"
     );
     assert!(notes[2].starts_with("flushDelay has no effect: "));
     assert_eq!(notes.len(), 3);
@@ -385,4 +385,62 @@ fn keys_of_an_ensemble_are_known() {
         parse(silent).unwrap().notes().is_empty(),
         "a standalone server's"
     );
+}
+
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn tls_has_apaches_keys() {
+    let cfg = parse(
+        "secureClientPort=2281\nsecureClientPortAddress=127.0.0.1\nclient.portUnification=true\n\
+         ssl.keyStore.location=/k.pem\nssl.trustStore.location=/t\nssl.trustStore.type=PEM\n\
+         ssl.clientAuth=want\nssl.enabledProtocols=TLSv1.3,TLSv1.1\nssl.crl=true\n\
+         ssl.handshakeDetectionTimeoutMillis=1000\n\
+         X509AuthenticationProvider.superUser=CN=root\n",
+    );
+    let cfg = cfg.unwrap();
+    assert_eq!(cfg.notes(), []);
+    let (config, _) = cfg.load(&*TokioEnv::new()).await.unwrap();
+    let addr = config.secure_client_addr.map(|addr| addr.to_string());
+    assert_eq!(addr.as_deref(), Some("127.0.0.1:2281"));
+    assert_eq!(config.x509_super_user.as_deref(), Some("CN=root"));
+    assert!(config.has_port_unification);
+    let tls = config.tls.unwrap();
+    assert_eq!(tls.client_auth, super::ClientAuth::Want);
+    assert_eq!(tls.trust_store.as_deref(), Some(Path::new("/t")));
+    assert_eq!((tls.protocols.tls12, tls.protocols.tls13), (false, true));
+    assert_eq!(tls.handshake_timeout, Duration::from_secs(1));
+    assert!(tls.crl);
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn stores_that_are_not_read_come_with_the_way_out() {
+    let refused = |store: &str| {
+        let text = format!("secureClientPort=2281\nssl.keyStore.location={store}");
+        parse(&text).unwrap_err().to_string()
+    };
+    let jks = refused("/k.jks");
+    assert!(
+        jks.contains("keytool -importkeystore -srckeystore /k.jks"),
+        "{jks}"
+    );
+    assert!(
+        jks.contains("openssl pkcs12 -in /k.p12 -nodes -out /k.pem"),
+        "{jks}"
+    );
+    assert!(refused("/k.p12").contains("openssl pkcs12 -in /k.p12"));
+    assert!(refused("/k").contains("PEM as its type"));
+    let none = parse("secureClientPort=2281").unwrap_err().to_string();
+    assert!(
+        none.starts_with("ssl.keyStore.location is missing"),
+        "{none}"
+    );
+    let enforced = parse("enforce.auth.enabled=true\nenforce.auth.schemes=x509").unwrap_err();
+    assert!(
+        enforced
+            .to_string()
+            .starts_with("secureClientPort is missing")
+    );
+    let old = parse("ssl.protocol=TLSv1.1").unwrap_err().to_string();
+    assert!(old.contains("TLSv1.3, TLSv1.2"), "{old}");
 }

@@ -11,6 +11,7 @@ use super::note::ConfigNote;
 use super::properties::{self, Property};
 use super::sasl_keys::SaslDraft;
 use super::server_config::{FourLetterWords, ServerConfig};
+use super::tls_keys::TlsDraft;
 use super::value::{boolean, integer, list, millis, yes_or_no};
 use crate::error::ConfigError;
 
@@ -40,6 +41,8 @@ pub struct ZooCfg {
     pub(super) file: Option<PathBuf>,
     /// Until the file with the users has been read.
     pub(super) sasl: SaslDraft,
+    /// Until its address has been looked up.
+    pub(super) tls: TlsDraft,
     client_host: Option<String>,
     client_port: Option<u16>,
     notes: Vec<ConfigNote>,
@@ -132,6 +135,7 @@ struct Draft {
     is_auth_enforced: bool,
     auth_schemes: Vec<String>,
     sasl: SaslDraft,
+    tls: TlsDraft,
     notes: Vec<ConfigNote>,
 }
 
@@ -151,6 +155,7 @@ impl Default for Draft {
             is_auth_enforced: false,
             auth_schemes: Vec::new(),
             sasl: SaslDraft::default(),
+            tls: TlsDraft::default(),
             notes: Vec::new(),
         }
     }
@@ -286,7 +291,10 @@ impl Draft {
 
     /// Keys about the admin server, and those that do nothing here.
     fn apply_other(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
-        if self.sasl.apply(key, value)? || self.admin.apply(key, value)? {
+        let is_known = self.sasl.apply(key, value)?
+            || self.admin.apply(key, value)?
+            || self.tls.apply(key, value)?;
+        if is_known {
             return Ok(());
         }
         match key_table::find(key) {
@@ -335,8 +343,19 @@ impl Draft {
             enforced.push("sasl".to_owned());
         }
         self.sasl.check(&enforced)?;
+        let tls = self.tls.finish()?;
+        if tls.is_none() && enforced.iter().any(|scheme| scheme == "x509") {
+            return Err(missing("secureClientPort", "enforcing scheme x509"));
+        }
         self.builder = self.builder.enforce_auth_schemes(enforced);
         self.builder = self.builder.sasl(|sasl| self.sasl.set(sasl));
+        if let Some(tls) = tls {
+            let unified = self.tls.has_port_unification;
+            self.builder = self.builder.tls(tls).port_unification(unified);
+        }
+        if let Some(subject) = &self.tls.super_user {
+            self.builder = self.builder.x509_super_user(subject);
+        }
         if let FourLetterWords::Only(words) = &mut self.words
             && self.is_read_only_mode
         {
@@ -353,6 +372,7 @@ impl Draft {
             builder,
             ensemble: self.ensemble,
             sasl: self.sasl,
+            tls: self.tls,
             admin: self.admin,
             data_dir,
             file: None,
@@ -414,9 +434,9 @@ fn schemes(key: &str, value: &str) -> Result<Vec<String>, ConfigError> {
     let schemes = list(value);
     match schemes
         .iter()
-        .find(|scheme| !["digest", "ip", "sasl"].contains(&scheme.as_str()))
+        .find(|scheme| !["digest", "ip", "sasl", "x509"].contains(&scheme.as_str()))
     {
-        Some(other) => Err(ConfigError::value(key, other, "digest, ip, sasl")),
+        Some(other) => Err(ConfigError::value(key, other, "digest, ip, sasl, x509")),
         None => Ok(schemes),
     }
 }

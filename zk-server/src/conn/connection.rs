@@ -252,6 +252,11 @@ impl Connection {
         self.reply(xid, Zxid::ZERO, err, &SetSaslResponse { token });
     }
 
+    /// The client has shown a certificate with this subject.
+    pub(super) fn certified(&mut self, subject: &str, schemes: &Schemes) {
+        self.add_identities(schemes.x509_identities(subject));
+    }
+
     fn add_identities(&mut self, identities: Vec<AclId>) {
         for identity in identities {
             if !self.identities.contains(&identity) {

@@ -83,6 +83,13 @@ impl Connections {
         }
     }
 
+    /// A client has shown a certificate with this subject.
+    pub(crate) fn certified(&mut self, conn: ConnId, subject: &str) {
+        if let Some(slot) = self.by_id.get_mut(&conn) {
+            slot.connection.certified(subject, &self.schemes);
+        }
+    }
+
     /// Draws the nonces of SASL from `rng`, which nobody else may guess.
     pub(crate) fn nonces_from(&mut self, rng: EnvRng) {
         self.nonces = Some(rng);

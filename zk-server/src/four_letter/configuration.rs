@@ -10,13 +10,14 @@ use crate::storage::{DirSizes, VERSION_DIR};
 pub(super) fn conf(serving: &Serving, sizes: DirSizes, shell: &Shell) -> String {
     let (config, view) = (&shell.config, serving.quorum.as_ref());
     let port = serving.client_port;
+    let secure_port = serving.secure_client_port.map_or(-1, i32::from);
     let data_dir = shown_dir(config.data_dir.as_deref());
     let data_log_dir = shown_dir(config.data_log_dir.as_deref());
     let mut text = String::new();
     let _ = write!(
         text,
         "clientPort={port}\n\
-         secureClientPort=-1\n\
+         secureClientPort={secure_port}\n\
          dataDir={data_dir}\n\
          dataDirSize={}\n\
          dataLogDir={data_log_dir}\n\

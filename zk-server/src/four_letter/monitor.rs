@@ -126,7 +126,8 @@ impl Metrics {
             "sessionless_connections_expired",
             stats.idle_connections_expired,
         );
-        self.gauge("outstanding_tls_handshake", 0);
+        self.gauge("outstanding_tls_handshake", serving.outstanding_handshakes);
+        self.counter("unsuccessful_handshake", stats.unsuccessful_handshakes);
         self.gauge("non_mtls_remote_conn_count", 0);
         self.gauge("non_mtls_local_conn_count", 0);
     }

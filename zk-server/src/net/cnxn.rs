@@ -12,6 +12,7 @@ use tokio::io::AsyncWrite;
 use zk_env::{BoxFuture, BoxStream, Mono, Timer};
 use zk_proto::FrameDecoder;
 
+use super::handshake::{HANDSHAKE_FAILURE, HANDSHAKE_RECORD};
 use super::inbound::InboundShare;
 use super::outbox::{End, Outbox, Parcel};
 use super::read_buffer::ReadBuffer;
@@ -31,8 +32,9 @@ const LINGER_BYTES: usize = 1 << 20;
 
 /// A connection and everything it needs to run.
 pub(super) struct CnxnTask {
+    /// Dropped before the socket is.
+    admitted: Admitted,
     shell: Arc<Shell>,
-    id: ConnId,
     peer: SocketAddr,
     stream: BoxStream,
     outbox: Arc<Outbox>,
@@ -84,14 +86,15 @@ enum Step {
 impl CnxnTask {
     pub(super) fn new(
         shell: Arc<Shell>,
-        (id, outbox): (ConnId, Arc<Outbox>),
+        admitted: Admitted,
         peer: SocketAddr,
         stream: BoxStream,
     ) -> Self {
         let now = shell.env.now();
         let timeout = shell.config.sessionless_timeout;
+        let outbox = Arc::clone(&admitted.outbox);
         Self {
-            id,
+            admitted,
             peer,
             stream,
             outbox,
@@ -220,6 +223,9 @@ impl CnxnTask {
     fn read_first_bytes(&mut self, cx: &mut Context<'_>) -> Step {
         match four_letter::recognise(&self.input.bytes) {
             FirstBytes::TooFew => self.read(cx),
+            FirstBytes::Length if self.input.bytes.first() == Some(&HANDSHAKE_RECORD) => {
+                self.refuse_handshake()
+            }
             FirstBytes::Length => {
                 self.is_fresh = false;
                 Step::Again
@@ -229,12 +235,23 @@ impl CnxnTask {
                     return Step::Wait;
                 };
                 self.shell.probe.reached("server: four-letter word");
-                let bytes = four_letter::answer(word, self.id, sizes, &self.shell).into();
+                let bytes = four_letter::answer(word, self.admitted.id, sizes, &self.shell).into();
                 let due = Mono::ZERO;
                 self.writes.push(Parcel { due, bytes });
                 self.retire(End::Reply)
             }
         }
+    }
+
+    /// No request has such a length: this is TLS, on a port or inside a stream without.
+    fn refuse_handshake(&mut self) -> Step {
+        let reason = "TLS on a port without: have the client connect to secureClientPort, or \
+                      set client.portUnification=true";
+        self.shell.handshake_refused(self.peer, reason);
+        let bytes = HANDSHAKE_FAILURE.into();
+        let due = Mono::ZERO;
+        self.writes.push(Parcel { due, bytes });
+        self.retire(End::Reply)
     }
 
     /// How much is stored, if the word's answer says so.
@@ -253,7 +270,7 @@ impl CnxnTask {
         let following = || frames.decode(input).ok().flatten();
         match self
             .shell
-            .handle_frames(self.id, self.arrived, frame, following)
+            .handle_frames(self.admitted.id, self.arrived, frame, following)
         {
             Turn::Handled { timeout } => {
                 if timeout != self.timeout {
@@ -292,7 +309,7 @@ impl CnxnTask {
 
     /// Takes no more requests; what is queued is still written.
     fn retire(&self, end: End) -> Step {
-        self.shell.disconnected(self.id);
+        self.shell.disconnected(self.admitted.id);
         self.outbox.finish(end);
         Step::Again
     }
@@ -395,8 +412,24 @@ impl CnxnTask {
     }
 }
 
-/// However the task ends, the machine learns that the connection is gone.
-impl Drop for CnxnTask {
+/// A connection that counts. However its task ends, the machine learns that it is gone.
+pub(super) struct Admitted {
+    shell: Arc<Shell>,
+    id: ConnId,
+    outbox: Arc<Outbox>,
+}
+
+impl Admitted {
+    pub(super) fn new(shell: Arc<Shell>, (id, outbox): (ConnId, Arc<Outbox>)) -> Self {
+        Self { shell, id, outbox }
+    }
+
+    pub(super) fn id(&self) -> ConnId {
+        self.id
+    }
+}
+
+impl Drop for Admitted {
     fn drop(&mut self) {
         self.shell.ended(self.id);
     }

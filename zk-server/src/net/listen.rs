@@ -10,9 +10,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zk_env::{BoxFuture, BoxStream, Env, Listener, accept, sleep_until};
 
-use super::cnxn::CnxnTask;
+use super::cnxn::Admitted;
 use super::fail_stop::Vital;
+use super::handshake::Meeting;
 use super::outbox::End;
+use super::ports::ClientPorts;
 use super::shell::Shell;
 use super::storage;
 use super::ticker;
@@ -49,9 +51,11 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Starts serving on `bound`, until `stopped` or told so.
-    pub(crate) fn start(shell: Arc<Shell>, bound: Bound, stopped: CancellationToken) -> Self {
-        shell.open(bound.addr.port());
+    /// Starts serving on `ports`, until `stopped` or told so.
+    pub(crate) fn start(shell: Arc<Shell>, ports: ClientPorts, stopped: CancellationToken) -> Self {
+        let addrs = ports.addrs();
+        let secure_port = addrs.secure.map(|addr| addr.port());
+        shell.open(addrs.plain.port(), secure_port);
         let run = Self {
             stopped,
             shell,
@@ -72,16 +76,23 @@ impl Run {
             );
             spawner.spawn("zk-server log", Box::pin(log));
         }
-        let acceptor = Acceptor {
-            listener: bound.listener,
-            stopped: run.stopped.clone(),
-            spawner: spawner.clone(),
-        };
-        spawner.spawn("zk-server accept", Box::pin(acceptor.run()));
+        let (plain, tls) = ports.plain;
+        let secure = ports.secure;
+        let secure = secure.map(|(bound, tls)| (bound, Meeting::Secure(tls)));
+        let plain = (plain, tls.map_or(Meeting::Plain, Meeting::Either));
+        for (bound, meeting) in [plain].into_iter().chain(secure) {
+            let acceptor = Acceptor {
+                listener: bound.listener,
+                meeting,
+                stopped: run.stopped.clone(),
+                spawner: spawner.clone(),
+            };
+            spawner.spawn("zk-server accept", Box::pin(acceptor.run()));
+        }
         run
     }
 
-    /// How many tasks there are: two, one per connection, and those that store.
+    /// How many tasks there are: the ticker, one per port, one per connection, and those that store.
     pub(crate) fn tasks(&self) -> usize {
         self.tasks.len()
     }
@@ -132,6 +143,7 @@ impl Spawner {
 /// The task that accepts.
 struct Acceptor {
     listener: Box<dyn Listener>,
+    meeting: Meeting,
     stopped: CancellationToken,
     spawner: Spawner,
 }
@@ -180,9 +192,11 @@ impl Acceptor {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let shell = &self.spawner.shell;
         if let Some(admitted) = shell.admit(peer) {
-            let task = CnxnTask::new(Arc::clone(shell), admitted, peer, stream);
-            self.spawner
-                .spawn("zk-server connection", Box::pin(task.run()));
+            let admitted = Admitted::new(Arc::clone(shell), admitted);
+            let (shell, stopped) = (Arc::clone(shell), self.stopped.clone());
+            let meeting = self.meeting.clone();
+            let task = meeting.run(shell, admitted, peer, stream, stopped);
+            self.spawner.spawn("zk-server connection", Box::pin(task));
         }
     }
 }

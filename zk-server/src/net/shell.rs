@@ -16,6 +16,7 @@ use zk_env::{BoxFuture, Env, Mono, Probe};
 use zk_proto::{SessionId, Zxid};
 
 use super::cnxns::{Cnxn, Cnxns, Refusal};
+use super::handshake::RefusalLog;
 use super::inbound::Inbound;
 use super::outbox::{End, Outbox, Parcel};
 use super::storage::Storage;
@@ -73,6 +74,11 @@ pub(crate) struct Serving {
     pub(crate) started: Mono,
     /// As bound last, 0 before the first start.
     pub(crate) client_port: u16,
+    /// The same of `secureClientPort`, if there is one.
+    pub(crate) secure_client_port: Option<u16>,
+    /// Connections in the middle of a handshake of TLS.
+    pub(crate) outstanding_handshakes: usize,
+    handshake_log: RefusalLog,
     /// New connections are taken.
     is_open: bool,
     /// Why the server has stopped for good: nothing of this is used any more.
@@ -134,6 +140,9 @@ impl Shell {
             trace_mask: DEFAULT_TRACE_MASK,
             started: now,
             client_port: 0,
+            secure_client_port: None,
+            outstanding_handshakes: 0,
+            handshake_log: RefusalLog::default(),
             is_open: false,
             failed: None,
             delay: Duration::ZERO,
@@ -197,13 +206,14 @@ impl Shell {
 
     /// Takes connections on `client_port` from now on. Nothing is disturbed any
     /// more, and the sessions of an earlier run get their full timeout.
-    pub(crate) fn open(&self, client_port: u16) {
+    pub(crate) fn open(&self, client_port: u16, secure_client_port: Option<u16>) {
         let mut serving = self.lock_for("starting to serve");
         if serving.failed.is_some() {
             return;
         }
         let restarted = serving.client_port != 0;
         serving.client_port = client_port;
+        serving.secure_client_port = secure_client_port;
         serving.is_open = true;
         serving.delay = Duration::ZERO;
         if restarted {
@@ -270,6 +280,25 @@ impl Shell {
         });
         serving.zks.handle_accepted(id, peer);
         Some((id, outbox))
+    }
+
+    /// A connection's client has shown a certificate with this subject.
+    pub(super) fn certified(&self, id: ConnId, subject: &str) {
+        let mut serving = self.lock_for("taking a certificate");
+        if serving.failed.is_none() {
+            serving.zks.handle_certified(id, subject);
+        }
+    }
+
+    /// A handshake of TLS has come to nothing, or has no place where it was begun.
+    pub(super) fn handshake_refused(&self, peer: SocketAddr, reason: &str) {
+        self.probe.reached("server: handshake refused");
+        let mut serving = self.lock();
+        serving.stats.unsuccessful_handshakes += 1;
+        if let Some(untold) = serving.handshake_log.tell(self.env.now()) {
+            drop(serving);
+            tracing::warn!(%peer, untold, "TLS handshake refused: {reason}");
+        }
     }
 
     /// Handles `frame` and as many of those that follow as are one connection's

@@ -6,6 +6,8 @@
 mod accept;
 #[cfg(feature = "admin")]
 mod admin;
+#[cfg(feature = "tls")]
+mod certificates;
 mod fail_stop;
 mod failpoints;
 mod faults;
@@ -16,3 +18,5 @@ mod limits;
 mod raw;
 mod slow_reader;
 mod storage;
+#[cfg(feature = "tls")]
+mod tls;

@@ -38,7 +38,11 @@ impl World {
 
     /// A server that is seen and disturbed.
     pub(crate) async fn probed(config: ServerConfigBuilder, probe: Probe) -> Self {
-        let net = Sim::new(7);
+        Self::on(Sim::new(7), config, probe).await
+    }
+
+    /// On machines that may have something on their disks.
+    pub(crate) async fn on(net: Sim, config: ServerConfigBuilder, probe: Probe) -> Self {
         let any_address = SocketAddr::from(([0, 0, 0, 0], 2181));
         let config = config.client_addr(any_address).build().unwrap();
         let server = Server::builder()
