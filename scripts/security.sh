@@ -3,16 +3,16 @@
 # Authentication, with servers and clients that are not ours.
 #
 #   security.sh              everything
-#   security.sh CHECK...     these checks only: sasl_apache, sasl_kazoo, tls_apache
+#   security.sh CHECK...     these checks only: sasl_apache, sasl_kazoo, tls_apache, tls_ours, tls_kazoo
 #
-# Needs what apache.sh needs; sasl_kazoo fetches kazoo and pure-sasl by pip, tls_apache makes
-# certificates with openssl.
+# Needs what apache.sh needs; checks with kazoo fetch it and pure-sasl by pip, those of
+# TLS make certificates with openssl.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly APACHE=${ZK_SECURITY_VERSION:-3.9.5}
-readonly CHECKS=(sasl_apache sasl_kazoo tls_apache)
+readonly CHECKS=(sasl_apache sasl_kazoo tls_apache tls_ours tls_kazoo)
 work=$(mktemp -d "${TMPDIR:-/tmp}/zk-security.XXXXXX")
 server=
 
@@ -48,8 +48,10 @@ free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
+# Whatever follows the port is appended to its configuration, a line each.
 start_ours() {
     local port=$1
+    shift
     cargo build --package zk-server
     cat >"$work/zoo.cfg" <<EOC
 dataDir=$work/data
@@ -59,24 +61,40 @@ admin.enableServer=false
 java.security.auth.login.config=$work/jaas.conf
 $PROVIDER
 EOC
+    printf '%s\n' "$@" >>"$work/zoo.cfg"
     "${CARGO_TARGET_DIR:-target}/debug/zk-server" start-foreground "$work/zoo.cfg" >"$work/log" 2>&1 &
     server=$!
+}
+
+stop_ours() {
+    kill "$server"
+    wait "$server" || true
+    server=
+    rm -rf "$work/data"
+}
+
+install_kazoo() {
+    [[ ! -d $work/venv ]] || return 0
+    python3 -m venv "$work/venv"
+    "$work/venv/bin/pip" --quiet install kazoo==2.11.0 pure-sasl==0.6.2
+}
+
+# Runs one of the programs beside this script.
+with_kazoo() {
+    "$work/venv/bin/python" "$@" || {
+        tail -n 20 "$work/log" >&2
+        return 1
+    }
 }
 
 # kazoo and our server.
 sasl_kazoo() {
     local port
     port=$(free_port)
-    python3 -m venv "$work/venv"
-    "$work/venv/bin/pip" --quiet install kazoo==2.11.0 pure-sasl==0.6.2
+    install_kazoo
     start_ours "$port"
-    "$work/venv/bin/python" scripts/sasl_kazoo.py "127.0.0.1:$port" || {
-        tail -n 20 "$work/log" >&2
-        return 1
-    }
-    kill "$server"
-    wait "$server" || true
-    server=
+    with_kazoo scripts/sasl_kazoo.py "127.0.0.1:$port"
+    stop_ours
 }
 
 # A key and a certificate: NAME SIGNER EXTENSION..., where SIGNER is the name of an authority.
@@ -94,25 +112,63 @@ authority() {
         -subj "/CN=$1" -addext basicConstraints=critical,CA:TRUE -addext keyUsage=keyCertSign 2>/dev/null
 }
 
-# Our client and Apache's server: TLS, certificates of clients, scheme x509.
-tls_apache() {
-    local port store name
+# An authority, a server that it has signed (its key and certificate in one file too, as servers
+# want them), and a client of each of these names.
+certificates() {
+    local name
     authority ca
-    authority strangers
     certificate server ca subjectAltName=DNS:localhost,IP:127.0.0.1 extendedKeyUsage=serverAuth
-    for name in orders billing; do certificate "$name" ca extendedKeyUsage=clientAuth; done
+    cat "$work/server.key" "$work/server.pem" "$work/ca.pem" >"$work/key_store.pem"
+    for name in "$@"; do certificate "$name" ca extendedKeyUsage=clientAuth; done
+}
+
+# kazoo over TLS and our server, by certificates.
+tls_kazoo() {
+    local secure_port
+    secure_port=$(free_port)
+    install_kazoo
+    certificates bob eve
+    start_ours "$(free_port)" "secureClientPort=$secure_port" \
+        secureClientPortAddress=127.0.0.1 \
+        "ssl.keyStore.location=$work/key_store.pem" "ssl.trustStore.location=$work/ca.pem"
+    with_kazoo scripts/tls_kazoo.py "127.0.0.1:$secure_port" "$work"
+    stop_ours
+}
+
+# Our client over TLS: certificates of clients, scheme x509, and who is refused.
+tls_client() {
+    env "ZK_TEST_TLS_DIR=$work" "ZK_TEST_TLS_CONNECT=127.0.0.1:$1" "${@:2}" \
+        cargo test --package zk-client --features tls --test tls_server -- --ignored
+}
+
+tls_certificates() {
+    certificates orders billing
+    authority strangers
     certificate stranger strangers extendedKeyUsage=clientAuth
-    # Java wants key and certificate in one file.
-    store=$work/server-store.pem
-    cat "$work/server.key" "$work/server.pem" "$work/ca.pem" >"$store"
+}
+
+tls_apache() {
+    local port
+    tls_certificates
     port=$(free_port)
     cargo test --package zk-client --features tls --test tls_server --no-run
+    export -f tls_client
     scripts/apache.sh with "$APACHE" "secureClientPort=$port" secureClientPortAddress=127.0.0.1 \
         serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory \
-        "ssl.keyStore.location=$store" ssl.keyStore.type=PEM \
+        "ssl.keyStore.location=$work/key_store.pem" ssl.keyStore.type=PEM \
         "ssl.trustStore.location=$work/ca.pem" ssl.trustStore.type=PEM -- \
-        env "ZK_TEST_TLS_DIR=$work" "ZK_TEST_TLS_CONNECT=127.0.0.1:$port" \
-        cargo test --package zk-client --features tls --test tls_server -- --ignored
+        env "work=$work" bash -c "tls_client $port"
+}
+
+tls_ours() {
+    local port secure_port
+    tls_certificates
+    port=$(free_port)
+    secure_port=$(free_port)
+    start_ours "$port" "secureClientPort=$secure_port" secureClientPortAddress=127.0.0.1 \
+        "ssl.keyStore.location=$work/key_store.pem" "ssl.trustStore.location=$work/ca.pem"
+    tls_client "$secure_port" "ZK_TEST_CONNECT=127.0.0.1:$port"
+    stop_ours
 }
 
 write_users

@@ -90,7 +90,7 @@ const fn refusal(alert: AlertDescription) -> Option<&'static str> {
         A::CertificateRevoked => "the server says that this client's certificate is revoked",
         A::ProtocolVersion => "the server speaks other versions of TLS: see Tls::min_version",
         A::HandshakeFailure => {
-            "the server finds nothing in common: its versions and cipher suites, or no certificate of this client"
+            "the server finds nothing in common (versions, cipher suites, a certificate of this client), or this is not its port for TLS (secureClientPort)"
         }
         A::UnrecognisedName => {
             "the server does not know the name it is asked for: see Tls::server_name"
