@@ -393,7 +393,7 @@ async fn tls_has_apaches_keys() {
     let cfg = parse(
         "secureClientPort=2281\nsecureClientPortAddress=127.0.0.1\nclient.portUnification=true\n\
          ssl.keyStore.location=/k.pem\nssl.trustStore.location=/t\nssl.trustStore.type=PEM\n\
-         ssl.clientAuth=want\nssl.enabledProtocols=TLSv1.3,TLSv1.1\nssl.crl=true\n\
+         ssl.clientAuth=want\nssl.protocol=TLS\nssl.enabledProtocols=TLSv1.3,TLSv1.1\nssl.crl=true\n\
          ssl.handshakeDetectionTimeoutMillis=1000\n\
          X509AuthenticationProvider.superUser=CN=root\n",
     );

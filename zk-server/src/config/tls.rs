@@ -43,7 +43,7 @@ pub struct TlsConfig {
     pub(crate) client_auth: ClientAuth,
     pub(crate) protocols: Protocols,
     pub(crate) handshake_timeout: Duration,
-    /// Lists of revoked certificates have to be there.
+    /// Every authority of a client has to have a list of what it has revoked, not out of date.
     pub(crate) crl: bool,
 }
 

@@ -30,7 +30,9 @@ pub(super) struct TlsDraft {
     key_store: Store,
     trust_store: Store,
     client_auth: ClientAuth,
-    protocols: Option<Protocols>,
+    /// `ssl.enabledProtocols`, and `ssl.protocol`, which counts without it.
+    enabled_protocols: Option<Protocols>,
+    protocol: Option<Protocols>,
     handshake_timeout: Option<Duration>,
     crl: bool,
 }
@@ -50,7 +52,8 @@ impl TlsDraft {
             TRUST_STORE => self.trust_store.location = Some(v.into()),
             "ssl.trustStore.type" => self.trust_store.kind = Some(v.to_owned()),
             "ssl.clientAuth" => self.client_auth = client_auth(k, v)?,
-            "ssl.protocol" | "ssl.enabledProtocols" => self.protocols = Some(protocols(k, v)?),
+            "ssl.protocol" => self.protocol = Some(protocols(k, v)?),
+            "ssl.enabledProtocols" => self.enabled_protocols = Some(protocols(k, v)?),
             "ssl.handshakeDetectionTimeoutMillis" => {
                 self.handshake_timeout = Some(millis(k, v, 1)?);
             }
@@ -76,7 +79,10 @@ impl TlsDraft {
         })?;
         let mut tls = TlsConfig::new(key_store).client_auth(self.client_auth);
         tls.trust_store = self.trust_store.pem_file(TRUST_STORE)?;
-        tls.protocols = self.protocols.unwrap_or(tls.protocols);
+        tls.protocols = self
+            .enabled_protocols
+            .or(self.protocol)
+            .unwrap_or(tls.protocols);
         tls.handshake_timeout = self.handshake_timeout.unwrap_or(tls.handshake_timeout);
         tls.crl = self.crl;
         Ok(Some(tls))
@@ -134,13 +140,13 @@ fn client_auth(key: &str, value: &str) -> Result<ClientAuth, ConfigError> {
     }
 }
 
-/// Older versions may be listed beside those that are spoken.
+/// Older versions may be listed beside those that are spoken; `TLS` is all of them.
 fn protocols(key: &str, value: &str) -> Result<Protocols, ConfigError> {
     let names = list(value);
     let has = |name: &str| names.iter().any(|it| it.eq_ignore_ascii_case(name));
     let protocols = Protocols {
-        tls12: has("TLSv1.2"),
-        tls13: has("TLSv1.3"),
+        tls12: has("TLSv1.2") || has("TLS"),
+        tls13: has("TLSv1.3") || has("TLS"),
     };
     if !protocols.tls12 && !protocols.tls13 {
         return Err(ConfigError::value(key, value, "TLSv1.3, TLSv1.2"));

@@ -12,7 +12,7 @@ use tokio::io::AsyncWrite;
 use zk_env::{BoxFuture, BoxStream, Mono, Timer};
 use zk_proto::FrameDecoder;
 
-use super::handshake::{HANDSHAKE_FAILURE, HANDSHAKE_RECORD};
+use super::handshake::{HANDSHAKE_FAILURE, HANDSHAKE_OF_TLS};
 use super::inbound::InboundShare;
 use super::outbox::{End, Outbox, Parcel};
 use super::read_buffer::ReadBuffer;
@@ -223,7 +223,7 @@ impl CnxnTask {
     fn read_first_bytes(&mut self, cx: &mut Context<'_>) -> Step {
         match four_letter::recognise(&self.input.bytes) {
             FirstBytes::TooFew => self.read(cx),
-            FirstBytes::Length if self.input.bytes.first() == Some(&HANDSHAKE_RECORD) => {
+            FirstBytes::Length if self.input.bytes.starts_with(&HANDSHAKE_OF_TLS) => {
                 self.refuse_handshake()
             }
             FirstBytes::Length => {

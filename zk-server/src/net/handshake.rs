@@ -17,7 +17,9 @@ use crate::tls::{Accepted, ClientTls};
 
 /// The type of a TLS record that begins a handshake. A request begins with the high byte
 /// of its length, which is less, and four-letter words with a letter.
-pub(super) const HANDSHAKE_RECORD: u8 = 0x16;
+const HANDSHAKE_RECORD: u8 = 0x16;
+/// With the version that follows it, the first byte of which never changed.
+pub(super) const HANDSHAKE_OF_TLS: [u8; 2] = [HANDSHAKE_RECORD, 3];
 
 /// What a client is told that begins one where there is none: a fatal alert,
 /// `handshake_failure`.

@@ -121,14 +121,15 @@ fn verifier(
             .add(authority)
             .map_err(|error| pem::unreadable(file, error.to_string()))?;
     }
-    let has_lists = !trusted.revoked.is_empty();
     let builder =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     let mut builder = builder.with_crls(trusted.revoked);
-    if has_lists {
+    builder = if config.crl {
+        builder.enforce_revocation_expiration()
+    } else {
         // An authority without a list has revoked nothing that is known here.
-        builder = builder.allow_unknown_revocation_status();
-    }
+        builder.allow_unknown_revocation_status()
+    };
     if config.client_auth == ClientAuth::Want {
         builder = builder.allow_unauthenticated();
     }

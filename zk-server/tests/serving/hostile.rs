@@ -36,9 +36,20 @@ async fn unfit_length_words_close_at_once() {
         &[0, 0x10, 0, 0],
         b"GET / HTTP/1.1\r\n\r\n",
         b"RUOK",
-        &[0x16, 3, 1, 0, 0xa5, 1],
+        &[0x16, 4, 1, 0, 0xa5, 1],
     ];
     survives(garbage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn tls_where_there_is_none_hears_an_alert_of_tls() {
+    let world = World::start().await;
+    let mut bystander = world.session().await;
+    let mut raw = world.connect().await;
+    raw.send(&[0x16, 3, 1, 0, 0xa5, 1]).await;
+    let handshake_failure = [0x15, 3, 3, 0, 2, 2, 40];
+    assert_eq!(raw.rest().await, handshake_failure);
+    assert!(bystander.ping().await.is_some());
 }
 
 #[tokio::test(start_paused = true)]
