@@ -88,6 +88,14 @@ impl TlsConfig {
         self
     }
 
+    /// Whether every authority of a client has to have a list of revoked certificates that is
+    /// not out of date, as `ssl.crl`; without, which is the default, lists that are there are
+    /// heeded.
+    pub fn crl(mut self, needed: bool) -> Self {
+        self.crl = needed;
+        self
+    }
+
     /// How long a client may take from its connection to the end of the handshake; 5 s by
     /// default, as `ssl.handshakeDetectionTimeoutMillis`.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {

@@ -1,9 +1,10 @@
 //! Clients with TLS, and those that are refused: the client learns it, the log says what to
 //! do, and it is counted.
 
+use std::cell::RefCell;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use zk_env::{BoxStream, Env, OpenMode, Probe};
 use zk_proto::record::{CreateRequest, GetDataRequest, WhoAmIResponse};
 use zk_proto::{Acl, AclId, CreateMode, ErrorCode, OpCode, Perms};
-use zk_server::{ClientAuth, ServerConfig, TlsConfig};
+use zk_server::{ClientAuth, Server, ServerConfig, TlsConfig};
 use zk_sim::Sim;
 
 use crate::certificates::{Authority, Signed};
@@ -111,27 +112,35 @@ async fn write(env: &dyn Env, path: &str, text: String) {
     file.unwrap().append(Bytes::from(text)).await.unwrap();
 }
 
-/// What is logged on this thread from now on.
-fn listen() -> (Arc<Mutex<Vec<u8>>>, impl Drop) {
-    #[derive(Clone)]
-    struct Sink(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
-    impl io::Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
+/// Where each thread, and so each test, finds what it has logged itself.
+struct Log;
 
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
+        Ok(bytes.len())
     }
 
-    let log = Arc::<Mutex<Vec<u8>>>::default();
-    let sink = Sink(Arc::clone(&log));
-    let subscriber = tracing_subscriber::fmt().with_writer(move || sink.clone());
-    let guard = tracing::subscriber::set_default(subscriber.finish());
-    (log, guard)
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Forgets what was logged on this thread and begins anew.
+fn listen() {
+    static ONCE: Once = Once::new();
+    // One for the process: a place in the code that another thread reaches while there is a
+    // subscriber of this thread alone may be switched off for both.
+    ONCE.call_once(|| tracing_subscriber::fmt().with_writer(|| Log).init());
+    LOG.take();
+}
+
+fn logged() -> String {
+    LOG.with_borrow(|log| String::from_utf8_lossy(log).into_owned())
 }
 
 fn create<'a>(path: &'a str, acl: Vec<Acl>) -> CreateRequest<'a> {
@@ -187,17 +196,39 @@ async fn who_is_refused_is_told_so_logged_and_counted() {
         ),
     ];
     for (client, advice) in cases {
-        let (log, _listening) = listen();
+        listen();
         let secured = Secured::start().await;
         let client = client(&secured.authority);
         assert!(secured.refuses(client.as_ref()).await, "{advice}");
         assert_eq!(secured.unsuccessful_handshakes().await, "1", "{advice}");
         assert!(secured.refuses(client.as_ref()).await, "{advice}");
-        let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+        let log = logged();
         assert!(log.contains(advice), "{advice}: {log}");
         assert_eq!(log.matches("handshake refused").count(), 1, "{log}");
         secured.session(SECURE_PORT, "welcome").await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_of_the_revoked_can_be_needed() {
+    let secured = Secured::with(|tls| tls.crl(true), false).await;
+    secured.session(SECURE_PORT, "owner").await;
+    let revoked = secured.authority.sign("revoked", REVOKED);
+    assert!(secured.refuses(Some(&revoked)).await);
+
+    let net = Sim::new(7);
+    let env = net.env("server");
+    let authority = Authority::new("authority");
+    let key_store = authority.sign("server", 1).key_store();
+    write(&*env, "/server.pem", key_store).await;
+    write(&*env, "/trusted.pem", authority.pem.clone()).await;
+    let tls = TlsConfig::new("/server.pem").trust_store("/trusted.pem");
+    let config = ServerConfig::embedded()
+        .tls(tls.crl(true))
+        .port_unification(true);
+    let server = Server::builder().config(config.build().unwrap()).env(env);
+    let error = server.start().await.unwrap_err().to_string();
+    assert!(error.contains("a block X509 CRL"), "{error}");
 }
 
 /// The beginning of a handshake of TLS 1.1: record, message, version, random, no session, one
@@ -217,7 +248,7 @@ async fn other_languages_are_refused_with_a_word_about_it() {
         (2181, tls_1_1_hello(), "connect to secureClientPort"),
     ];
     for (port, words, advice) in cases {
-        let (log, _listening) = listen();
+        listen();
         let secured = Secured::start().await;
         let mut stream = secured.dial(port).await;
         stream.write_all(&words).await.unwrap();
@@ -225,7 +256,7 @@ async fn other_languages_are_refused_with_a_word_about_it() {
         stream.shutdown().await.unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
-        let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+        let log = logged();
         assert!(log.contains(advice), "{advice}: {log}");
         assert_eq!(secured.unsuccessful_handshakes().await, "1", "{advice}");
         if words[0] == 0x16 {
