@@ -28,12 +28,13 @@ fn known_as(name: &str) -> Tls {
 
 async fn session(tls: Tls) -> Client {
     let builder = Client::builder(&servers()).tls(tls);
-    builder.connect().await.unwrap()
+    builder.connect().await.expect("a session")
 }
 
 async fn refusal(builder: ClientBuilder) -> String {
     let connecting = builder.connect_deadline(Duration::from_secs(5)).connect();
-    connecting.await.unwrap_err().to_string()
+    let refused = connecting.await.expect_err("a refusal");
+    refused.to_string()
 }
 
 #[tokio::test]
