@@ -99,6 +99,7 @@ const KEYS: &[Row] = &[
     ("secureClientPort", Kind::Int, TLS),
     ("secureClientPortAddress", Kind::Text, TLS),
     ("client.portUnification", Kind::Bool, TLS),
+    ("client.certReload", Kind::Bool, TLS),
     ("requireClientAuthScheme", Kind::Text, NOT_EVEN_APACHE),
     ("serverCnxnFactory", Kind::Text, JAVA),
     ("watchManagerName", Kind::Text, JAVA),

@@ -393,7 +393,7 @@ async fn tls_has_apaches_keys() {
     let cfg = parse(
         "secureClientPort=2281\nsecureClientPortAddress=127.0.0.1\nclient.portUnification=true\n\
          ssl.keyStore.location=/k.pem\nssl.trustStore.location=/t\nssl.trustStore.type=PEM\n\
-         ssl.clientAuth=want\nssl.protocol=TLS\nssl.enabledProtocols=TLSv1.3,TLSv1.1\nssl.crl=true\n\
+         ssl.clientAuth=want\nssl.protocol=TLS\nssl.enabledProtocols=TLSv1.3,TLSv1.1\nssl.crl=true\nclient.certReload=true\n\
          ssl.handshakeDetectionTimeoutMillis=1000\n\
          X509AuthenticationProvider.superUser=CN=root\n",
     );
@@ -409,7 +409,7 @@ async fn tls_has_apaches_keys() {
     assert_eq!(tls.trust_store.as_deref(), Some(Path::new("/t")));
     assert_eq!((tls.protocols.tls12, tls.protocols.tls13), (false, true));
     assert_eq!(tls.handshake_timeout, Duration::from_secs(1));
-    assert!(tls.crl);
+    assert!(tls.crl && tls.reload);
 }
 
 #[cfg(feature = "tls")]

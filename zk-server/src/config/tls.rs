@@ -17,7 +17,8 @@ pub enum ClientAuth {
 
 /// How clients are met on a port with TLS.
 ///
-/// Files are PEM. They are read when the server starts, and again at every restart.
+/// Files are PEM. They are read when the server starts and at every restart, and with
+/// [`reload`](TlsConfig::reload) while it runs.
 ///
 /// # Examples
 ///
@@ -45,6 +46,8 @@ pub struct TlsConfig {
     pub(crate) handshake_timeout: Duration,
     /// Every authority of a client has to have a list of what it has revoked, not out of date.
     pub(crate) crl: bool,
+    /// `client.certReload`
+    pub(crate) reload: bool,
 }
 
 /// Versions of TLS that are spoken; at least one.
@@ -72,6 +75,7 @@ impl TlsConfig {
             },
             handshake_timeout: DEFAULT_HANDSHAKE_TIMEOUT,
             crl: false,
+            reload: false,
         }
     }
 
@@ -93,6 +97,15 @@ impl TlsConfig {
     /// heeded.
     pub fn crl(mut self, needed: bool) -> Self {
         self.crl = needed;
+        self
+    }
+
+    /// Whether files that have changed count for the handshakes after that, as
+    /// `client.certReload`; off by default. They are looked at when a client comes, at most
+    /// once in ten seconds. If they cannot be used, a warning says so and what was read
+    /// before stays in force. Connections that there are go on.
+    pub fn reload(mut self, reload: bool) -> Self {
+        self.reload = reload;
         self
     }
 

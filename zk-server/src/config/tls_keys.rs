@@ -35,6 +35,7 @@ pub(super) struct TlsDraft {
     protocol: Option<Protocols>,
     handshake_timeout: Option<Duration>,
     crl: bool,
+    reload: bool,
 }
 
 impl TlsDraft {
@@ -57,6 +58,7 @@ impl TlsDraft {
             "ssl.handshakeDetectionTimeoutMillis" => {
                 self.handshake_timeout = Some(millis(k, v, 1)?);
             }
+            "client.certReload" => self.reload = boolean(k, v)?,
             "ssl.crl" => self.crl = boolean(k, v)?,
             "X509AuthenticationProvider.superUser" => self.super_user = Some(v.to_owned()),
             // What there is: a client's certificate is not compared with its address.
@@ -85,6 +87,7 @@ impl TlsDraft {
             .unwrap_or(tls.protocols);
         tls.handshake_timeout = self.handshake_timeout.unwrap_or(tls.handshake_timeout);
         tls.crl = self.crl;
+        tls.reload = self.reload;
         Ok(Some(tls))
     }
 }

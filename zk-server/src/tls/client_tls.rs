@@ -1,6 +1,7 @@
 //! The server's side of a handshake with a client.
 
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustls::crypto::ring;
@@ -10,17 +11,36 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::time_provider::TimeProvider;
 use rustls::{RootCertStore, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
-use zk_env::{BoxStream, Env};
+use zk_env::{BoxStream, Disk, Env, Mono};
 
 use super::{Accepted, handshake_error, pem, x509};
 use crate::config::{ClientAuth, TlsConfig};
 use crate::error::ConfigError;
 
-/// Everything read and checked; a clone is cheap.
+/// After this a handshake looks whether the files have changed.
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Everything read and checked. Clones share what has been read.
 #[derive(Clone)]
 pub(crate) struct ClientTls {
+    config: Arc<TlsConfig>,
+    env: Arc<dyn Env>,
+    current: Arc<Mutex<Current>>,
+}
+
+/// What is in force.
+struct Current {
+    files: Files,
     acceptor: TlsAcceptor,
-    handshake_timeout: Duration,
+    next_look: Mono,
+}
+
+/// What was read.
+#[derive(PartialEq, Eq)]
+struct Files {
+    key_store: String,
+    /// If clients are asked for a certificate.
+    trust_store: Option<String>,
 }
 
 impl std::fmt::Debug for ClientTls {
@@ -43,42 +63,22 @@ impl TimeProvider for EnvTime {
 impl ClientTls {
     /// Reads the files.
     pub(crate) async fn open(config: &TlsConfig, env: &Arc<dyn Env>) -> Result<Self, ConfigError> {
-        let disk = env.disk();
-        let identity = pem::identity(&*disk, &config.key_store).await?;
-        let provider = Arc::new(ring::default_provider());
-        let verifier = match config.client_auth {
-            ClientAuth::None => WebPkiClientVerifier::no_client_auth(),
-            ClientAuth::Want | ClientAuth::Need => {
-                let file = config
-                    .trust_store
-                    .as_deref()
-                    .ok_or_else(|| ConfigError::Missing {
-                        key: "ssl.trustStore.location".to_owned(),
-                        purpose: "clients with certificates: a PEM file with the authorities \
-                              that sign them; or set ssl.clientAuth=none"
-                            .to_owned(),
-                    })?;
-                let trusted = pem::trusted(&*disk, file, config.crl).await?;
-                verifier(config, &provider, trusted, file)?
-            }
+        let files = Files::read(config, &*env.disk()).await?;
+        let current = Current {
+            acceptor: acceptor(config, &files, env)?,
+            files,
+            next_look: env.now() + LOOK_INTERVAL,
         };
-        let time = Arc::new(EnvTime(Arc::clone(env)));
-        let unusable = |error: rustls::Error| pem::unreadable(&config.key_store, error.to_string());
-        let acceptor = rustls::ServerConfig::builder_with_details(provider, time)
-            .with_protocol_versions(&versions(config))
-            .map_err(unusable)?
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(identity.chain, identity.key)
-            .map_err(unusable)?;
         Ok(Self {
-            acceptor: Arc::new(acceptor).into(),
-            handshake_timeout: config.handshake_timeout,
+            config: Arc::new(config.clone()),
+            env: Arc::clone(env),
+            current: Arc::new(Mutex::new(current)),
         })
     }
 
     /// How long [`accept`](Self::accept) may take.
     pub(crate) fn handshake_timeout(&self) -> Duration {
-        self.handshake_timeout
+        self.config.handshake_timeout
     }
 
     /// The handshake. Without a deadline of its own.
@@ -87,7 +87,11 @@ impl ClientTls {
     ///
     /// Why it failed, and what to do. The client was sent an alert, where TLS has one.
     pub(crate) async fn accept(&self, stream: BoxStream) -> Result<Accepted, String> {
-        let accepted = self.acceptor.accept(stream).await;
+        if self.is_time_to_look() {
+            self.look_again().await;
+        }
+        let acceptor = self.current().acceptor.clone();
+        let accepted = acceptor.accept(stream).await;
         let stream = accepted.map_err(|error| handshake_error::explain(&error))?;
         let chain = stream.get_ref().1.peer_certificates();
         let subject = chain.and_then(<[_]>::first).map(|leaf| x509::subject(leaf));
@@ -98,6 +102,97 @@ impl ClientTls {
             stream: Box::new(stream),
         })
     }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True for one handshake in an interval.
+    fn is_time_to_look(&self) -> bool {
+        let now = self.env.now();
+        let mut current = self.current();
+        let is_due = self.config.reload && now >= current.next_look;
+        if is_due {
+            current.next_look = now + LOOK_INTERVAL;
+        }
+        is_due
+    }
+
+    /// Puts into force what has changed, if it can be used.
+    async fn look_again(&self) {
+        let files = Files::read(&self.config, &*self.env.disk()).await;
+        let files = match files {
+            Ok(files) if files == self.current().files => return,
+            other => other,
+        };
+        let made = files.and_then(|files| {
+            let acceptor = acceptor(&self.config, &files, &self.env)?;
+            Ok((files, acceptor))
+        });
+        match made {
+            Ok((files, acceptor)) => {
+                let mut current = self.current();
+                (current.files, current.acceptor) = (files, acceptor);
+                tracing::info!("keys and certificates have changed and are in force");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "keys and certificates have changed and cannot be used, those from before stay");
+            }
+        }
+    }
+}
+
+impl Files {
+    async fn read(config: &TlsConfig, disk: &dyn Disk) -> Result<Self, ConfigError> {
+        let key_store = pem::text(disk, &config.key_store, "ssl.keyStore.location").await?;
+        let trust_store = match config.client_auth {
+            ClientAuth::None => None,
+            ClientAuth::Want | ClientAuth::Need => {
+                let file = needed_trust_store(config)?;
+                Some(pem::text(disk, file, "ssl.trustStore.location").await?)
+            }
+        };
+        Ok(Self {
+            key_store,
+            trust_store,
+        })
+    }
+}
+
+fn needed_trust_store(config: &TlsConfig) -> Result<&Path, ConfigError> {
+    let file = config.trust_store.as_deref();
+    file.ok_or_else(|| ConfigError::Missing {
+        key: "ssl.trustStore.location".to_owned(),
+        purpose: "clients with certificates: a PEM file with the authorities \
+                  that sign them; or set ssl.clientAuth=none"
+            .to_owned(),
+    })
+}
+
+fn acceptor(
+    config: &TlsConfig,
+    files: &Files,
+    env: &Arc<dyn Env>,
+) -> Result<TlsAcceptor, ConfigError> {
+    let identity = pem::identity(&files.key_store, &config.key_store)?;
+    let provider = Arc::new(ring::default_provider());
+    let verifier = match &files.trust_store {
+        None => WebPkiClientVerifier::no_client_auth(),
+        Some(text) => {
+            let file = needed_trust_store(config)?;
+            let trusted = pem::trusted(text, file, config.crl)?;
+            verifier(config, &provider, trusted, file)?
+        }
+    };
+    let time = Arc::new(EnvTime(Arc::clone(env)));
+    let unusable = |error: rustls::Error| pem::unreadable(&config.key_store, error.to_string());
+    let server = rustls::ServerConfig::builder_with_details(provider, time)
+        .with_protocol_versions(&versions(config))
+        .map_err(unusable)?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(identity.chain, identity.key)
+        .map_err(unusable)?;
+    Ok(Arc::new(server).into())
 }
 
 fn versions(config: &TlsConfig) -> Vec<&'static SupportedProtocolVersion> {
@@ -113,7 +208,7 @@ fn verifier(
     config: &TlsConfig,
     provider: &Arc<rustls::crypto::CryptoProvider>,
     trusted: pem::Trusted,
-    file: &std::path::Path,
+    file: &Path,
 ) -> Result<Arc<dyn ClientCertVerifier>, ConfigError> {
     let mut roots = RootCertStore::empty();
     for authority in trusted.authorities {

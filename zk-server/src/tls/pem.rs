@@ -29,10 +29,9 @@ pub(super) fn unreadable(file: &Path, reason: String) -> ConfigError {
     }
 }
 
-/// The key store.
-pub(super) async fn identity(disk: &dyn Disk, file: &Path) -> Result<Identity, ConfigError> {
-    let text = text(disk, file, "ssl.keyStore.location").await?;
-    let chain = all(&text, file)?;
+/// The key store's text.
+pub(super) fn identity(text: &str, file: &Path) -> Result<Identity, ConfigError> {
+    let chain = all(text, file)?;
     if chain.is_empty() {
         return Err(unreadable(file, "there is no certificate in it".to_owned()));
     }
@@ -49,16 +48,11 @@ pub(super) async fn identity(disk: &dyn Disk, file: &Path) -> Result<Identity, C
     Ok(Identity { chain, key })
 }
 
-/// The trust store.
-pub(super) async fn trusted(
-    disk: &dyn Disk,
-    file: &Path,
-    needs_lists: bool,
-) -> Result<Trusted, ConfigError> {
-    let text = text(disk, file, "ssl.trustStore.location").await?;
+/// The trust store's text.
+pub(super) fn trusted(text: &str, file: &Path, needs_lists: bool) -> Result<Trusted, ConfigError> {
     let trusted = Trusted {
-        authorities: all(&text, file)?,
-        revoked: all(&text, file)?,
+        authorities: all(text, file)?,
+        revoked: all(text, file)?,
     };
     if trusted.authorities.is_empty() {
         return Err(unreadable(file, "there is no certificate in it".to_owned()));
@@ -71,7 +65,8 @@ pub(super) async fn trusted(
     Ok(trusted)
 }
 
-async fn text(disk: &dyn Disk, file: &Path, key: &str) -> Result<String, ConfigError> {
+/// What the file has that this key names.
+pub(super) async fn text(disk: &dyn Disk, file: &Path, key: &str) -> Result<String, ConfigError> {
     let text = read(disk, file).await?;
     text.ok_or_else(|| unreadable(file, format!("no such file; {key} names it")))
 }

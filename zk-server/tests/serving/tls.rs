@@ -98,6 +98,12 @@ impl Secured {
         }
     }
 
+    /// The client gets a session.
+    async fn serves(&self, client: &Signed) {
+        let mut raw = self.try_connect(SECURE_PORT, Some(client)).await.unwrap();
+        assert!(raw.handshake(10_000).await.timeout_ms > 0);
+    }
+
     async fn unsuccessful_handshakes(&self) -> String {
         let text = self.world.word("mntr").await;
         let line = text
@@ -109,7 +115,9 @@ impl Secured {
 
 async fn write(env: &dyn Env, path: &str, text: String) {
     let file = env.disk().open(Path::new(path), OpenMode::Create).await;
-    file.unwrap().append(Bytes::from(text)).await.unwrap();
+    let file = file.unwrap();
+    file.truncate(0).await.unwrap();
+    file.append(Bytes::from(text)).await.unwrap();
 }
 
 thread_local! {
@@ -229,6 +237,27 @@ async fn lists_of_the_revoked_can_be_needed() {
     let server = Server::builder().config(config.build().unwrap()).env(env);
     let error = server.start().await.unwrap_err().to_string();
     assert!(error.contains("a block X509 CRL"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_that_have_changed_count_if_they_can_be_used() {
+    listen();
+    let secured = Secured::with(|tls| tls.reload(true), false).await;
+    let another = Authority::new("another");
+    let stranger = another.sign("stranger", 3);
+    assert!(secured.refuses(Some(&stranger)).await);
+    let env = secured.world.net.env("server");
+    let both = format!("{}{}", secured.authority.pem, another.pem);
+    write(&*env, "/trusted.pem", both).await;
+    let refused = secured.refuses(Some(&stranger)).await;
+    assert!(refused, "looked again too soon");
+    secured.world.pass(Duration::from_secs(11)).await;
+    secured.serves(&stranger).await;
+
+    write(&*env, "/trusted.pem", "no certificate".to_owned()).await;
+    secured.world.pass(Duration::from_secs(11)).await;
+    secured.serves(&stranger).await;
+    assert!(logged().contains("cannot be used"), "{}", logged());
 }
 
 /// The beginning of a handshake of TLS 1.1: record, message, version, random, no session, one
