@@ -33,6 +33,10 @@ pub const BUNDLED_ONLY: &[(&str, &str)] = &[
         "reconnect::survival::a_server_that_restarts_keeps_its_sessions",
         "needs to restart the server",
     ),
+    (
+        "tls::bundled::certificates_are_identities",
+        "needs a server that speaks TLS",
+    ),
 ];
 
 /// Whether the test may run: against the bundled server always; against a

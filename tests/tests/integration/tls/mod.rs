@@ -1,5 +1,6 @@
 //! Encrypted connections: certificates that are accepted, and those that are not.
 
+mod bundled;
 mod refused;
 mod renewed;
 
