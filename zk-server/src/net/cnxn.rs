@@ -92,7 +92,7 @@ impl CnxnTask {
     ) -> Self {
         let now = shell.env.now();
         let timeout = shell.config.sessionless_timeout;
-        let outbox = Arc::clone(&admitted.outbox);
+        let outbox = admitted.outbox();
         Self {
             admitted,
             peer,
@@ -426,6 +426,10 @@ impl Admitted {
 
     pub(super) fn id(&self) -> ConnId {
         self.id
+    }
+
+    pub(super) fn outbox(&self) -> Arc<Outbox> {
+        Arc::clone(&self.outbox)
     }
 }
 

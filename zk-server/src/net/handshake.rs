@@ -4,14 +4,14 @@ use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{self, AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
-use tokio_util::sync::CancellationToken;
-use zk_env::{BoxStream, Mono, sleep_until};
+use zk_env::{BoxFuture, BoxStream, Mono, Timer};
 
 use super::cnxn::{Admitted, CnxnTask};
+use super::outbox::Outbox;
 use super::shell::Shell;
 use crate::tls::{Accepted, ClientTls};
 
@@ -47,36 +47,100 @@ impl Meeting {
         admitted: Admitted,
         peer: SocketAddr,
         stream: BoxStream,
-        stopped: CancellationToken,
     ) {
-        let tls = match &self {
+        let (tls, is_secure) = match self {
             Self::Plain => return CnxnTask::new(shell, admitted, peer, stream).run().await,
-            Self::Secure(tls) | Self::Either(tls) => tls,
+            Self::Secure(tls) => (tls, true),
+            Self::Either(tls) => (tls, false),
         };
-        let is_secure = matches!(self, Self::Secure(_));
-        let deadline = shell.env.now() + tls.handshake_timeout();
-        let mut timer = shell.env.timer();
-        shell.lock().outstanding_handshakes += 1;
-        let met = tokio::select! {
-            biased;
-            () = stopped.cancelled() => None,
-            met = meet(tls, stream, is_secure) => Some(met),
-            () = sleep_until(&mut *timer, deadline) => Some(Err(format!(
-                "not done after {:?}: the client is slow or does not speak TLS",
-                tls.handshake_timeout(),
-            ))),
-        };
-        shell.lock().outstanding_handshakes -= 1;
-        match met {
-            Some(Ok(Accepted { stream, subject })) => {
+        let handshake = Handshake::new(&shell, &admitted, tls, is_secure, stream);
+        match handshake.run().await {
+            Met::Accepted(Accepted { stream, subject }) => {
                 if let Some(subject) = subject {
                     shell.certified(admitted.id(), &subject);
                 }
                 CnxnTask::new(shell, admitted, peer, stream).run().await;
             }
-            Some(Err(reason)) => shell.handshake_refused(peer, &reason),
-            None => {}
+            Met::Refused(reason) => shell.handshake_refused(peer, &reason),
+            Met::Ended => {}
         }
+    }
+}
+
+/// What became of a handshake.
+enum Met {
+    Accepted(Accepted),
+    Refused(String),
+    /// The server has closed the connection meanwhile.
+    Ended,
+}
+
+/// One that is under way, and counted as such.
+struct Handshake {
+    shell: Arc<Shell>,
+    outbox: Arc<Outbox>,
+    /// Boxed: it is far larger than what is left of a connection after it.
+    meeting: BoxFuture<Result<Accepted, String>>,
+    timer: Box<dyn Timer>,
+    timeout: Duration,
+}
+
+impl Handshake {
+    fn new(
+        shell: &Arc<Shell>,
+        admitted: &Admitted,
+        tls: ClientTls,
+        is_secure: bool,
+        stream: BoxStream,
+    ) -> Self {
+        let timeout = tls.handshake_timeout();
+        let mut timer = shell.env.timer();
+        timer.reset(shell.env.now() + timeout);
+        shell.lock().outstanding_handshakes += 1;
+        Self {
+            shell: Arc::clone(shell),
+            outbox: admitted.outbox(),
+            meeting: Box::pin(async move { meet(&tls, stream, is_secure).await }),
+            timer,
+            timeout,
+        }
+    }
+
+    async fn run(mut self) -> Met {
+        std::future::poll_fn(|cx| self.poll_run(cx)).await
+    }
+
+    /// While the server is frozen or paused nothing is done, as on any connection.
+    fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<Met> {
+        loop {
+            if self.outbox.end().is_some() {
+                return Poll::Ready(Met::Ended);
+            }
+            let is_held = self.shell.is_held();
+            if !is_held && let Poll::Ready(met) = self.poll_meeting(cx) {
+                return Poll::Ready(met);
+            }
+            if self.outbox.sleep(cx.waker(), None, false) && is_held == self.shell.is_held() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn poll_meeting(&mut self, cx: &mut Context<'_>) -> Poll<Met> {
+        if let Poll::Ready(met) = self.meeting.as_mut().poll(cx) {
+            return Poll::Ready(met.map_or_else(Met::Refused, Met::Accepted));
+        }
+        ready!(self.timer.poll_expired(cx));
+        let timeout = self.timeout;
+        let reason =
+            format!("not done after {timeout:?}: the client is slow or does not speak TLS");
+        Poll::Ready(Met::Refused(reason))
+    }
+}
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        self.shell.lock().outstanding_handshakes -= 1;
     }
 }
 

@@ -193,9 +193,8 @@ impl Acceptor {
         let shell = &self.spawner.shell;
         if let Some(admitted) = shell.admit(peer) {
             let admitted = Admitted::new(Arc::clone(shell), admitted);
-            let (shell, stopped) = (Arc::clone(shell), self.stopped.clone());
             let meeting = self.meeting.clone();
-            let task = meeting.run(shell, admitted, peer, stream, stopped);
+            let task = meeting.run(Arc::clone(shell), admitted, peer, stream);
             self.spawner.spawn("zk-server connection", Box::pin(task));
         }
     }

@@ -240,6 +240,33 @@ async fn lists_of_the_revoked_can_be_needed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_freeze_holds_handshakes_back_and_a_drop_ends_them() {
+    let secured = Secured::start().await;
+    let client = secured.authority.sign("owner", 2);
+    secured.world.server.freeze_connections();
+    let pause = secured.world.pass(Duration::from_secs(1));
+    tokio::select! {
+        _ = secured.try_connect(SECURE_PORT, Some(&client)) => panic!("a frozen server answers"),
+        () = pause => {}
+    }
+    let (connected, ()) = tokio::join!(secured.try_connect(SECURE_PORT, Some(&client)), async {
+        secured.world.pass(Duration::from_secs(1)).await;
+        secured.world.server.thaw_connections();
+    });
+    assert!(connected.unwrap().handshake(10_000).await.timeout_ms > 0);
+
+    let env = secured.world.net.env("client");
+    let mut silent = secured.dial(SECURE_PORT).await;
+    secured.world.pass(Duration::from_millis(10)).await;
+    let begun = env.now();
+    assert!(secured.world.server.drop_connections() > 0);
+    let _ = silent.read_to_end(&mut Vec::new()).await;
+    assert!(env.now().since(begun) < Duration::from_secs(1));
+    let refused = secured.unsuccessful_handshakes().await;
+    assert_eq!(refused, "1", "only the first, whose client left");
+}
+
+#[tokio::test(start_paused = true)]
 async fn files_that_have_changed_count_if_they_can_be_used() {
     listen();
     let secured = Secured::with(|tls| tls.reload(true), false).await;
