@@ -131,7 +131,7 @@ pub(crate) async fn read(disk: &dyn Disk, path: &Path) -> Result<Option<String>,
         reason,
     };
     let failed = |error: io::Error| unreadable(error.to_string());
-    let file = match disk.open(path, OpenMode::Existing).await {
+    let file = match disk.open(path, OpenMode::ReadOnly).await {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
