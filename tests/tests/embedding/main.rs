@@ -16,3 +16,4 @@ mod partitions;
 mod restarts;
 mod stage;
 mod start;
+mod tls;

@@ -168,7 +168,9 @@ impl EnsembleBuilder {
 
     /// What every peer may be told beside its place in the ensemble;
     /// [`ServerConfig::embedded`] by default. Its client address and its directories do not
-    /// count.
+    /// count. Files that it names, such as those of
+    /// [`tls`](crate::ServerConfigBuilder::tls), have to be on the peers' disk: one in memory
+    /// has none, so choose [`temporary_dir`](Self::temporary_dir) or a directory.
     pub fn config(mut self, config: ServerConfig) -> Self {
         self.config = Some(config);
         self
