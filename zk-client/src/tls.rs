@@ -79,8 +79,8 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Trusts the roots of this machine. For a server whose certificate comes from a public
-    /// authority, or from one that the machine was told of.
+    /// Trusts the roots of this machine, as they are when the client first connects. For a server
+    /// whose certificate comes from a public authority, or from one that the machine was told of.
     pub const fn with_system_roots() -> Self {
         Self::new(Roots::System)
     }
