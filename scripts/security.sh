@@ -3,7 +3,8 @@
 # Authentication, with servers and clients that are not ours.
 #
 #   security.sh              everything
-#   security.sh CHECK...     these checks only: sasl_apache, sasl_kazoo, tls_apache, tls_ours, tls_kazoo
+#   security.sh CHECK...     these checks only: sasl_apache, sasl_kazoo, acl_matrix, tls_apache,
+#                            tls_ours, tls_kazoo
 #
 # Needs what apache.sh needs; checks with kazoo fetch it and pure-sasl by pip, those of
 # TLS make certificates with openssl.
@@ -12,7 +13,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly APACHE=${ZK_SECURITY_VERSION:-3.9.5}
-readonly CHECKS=(sasl_apache sasl_kazoo tls_apache tls_ours tls_kazoo)
+readonly CHECKS=(sasl_apache sasl_kazoo acl_matrix tls_apache tls_ours tls_kazoo)
 work=$(mktemp -d "${TMPDIR:-/tmp}/zk-security.XXXXXX")
 server=
 
@@ -95,6 +96,15 @@ sasl_kazoo() {
     start_ours "$port"
     with_kazoo scripts/sasl_kazoo.py "127.0.0.1:$port"
     stop_ours
+}
+
+# Every operation with every permission and scheme, asked of Apache's server anew and compared
+# with the table that ours is compared with in an ordinary test.
+acl_matrix() {
+    cargo test --package zk-tests --test acl_matrix --no-run
+    scripts/apache.sh with "$APACHE" extendedTypesEnabled=true "$PROVIDER" \
+        "-Djava.security.auth.login.config=$work/jaas.conf" -- \
+        bash -c 'ZK_ACL_SERVER=$ZK_TEST_CONNECT cargo test --package zk-tests --test acl_matrix'
 }
 
 # A key and a certificate: NAME SIGNER EXTENSION..., where SIGNER is the name of an authority.
