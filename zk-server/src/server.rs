@@ -416,7 +416,10 @@ impl ServerBuilder {
         let admin_addrs = AdminAddrs::wanted(&shell.config);
         let admin = AdminServer::start(&shell, admin_addrs, stopped.child_token()).await?;
         let run = Run::start(Arc::clone(&shell), ports, stopped);
-        tracing::info!(addr = %addrs.plain, secure = ?addrs.secure, "server started");
+        if let Some(addr) = addrs.secure {
+            tracing::info!(%addr, "clients may come by TLS");
+        }
+        tracing::info!(addr = %addrs.plain, "server started");
         Ok(Server {
             shell,
             addrs,
