@@ -25,6 +25,8 @@ const LOSSES: &[&str] = &[
     "BrokenPipe",
     "Broken pipe",
     "UnexpectedEof",
+    // Work that is to end with the connection.
+    "Lost(InDoubt)",
 ];
 
 impl Failed {
