@@ -1,6 +1,7 @@
 //! Which tests cannot do with servers that die.
 
 const CONNECTIONS: &str = "counts how many connections a client opens";
+const PROCESS: &str = "runs in a process of its own, and cuts its connections itself";
 const REPEATS: &str = "deletes again what a lost answer had deleted, and counts that as failure";
 const REQUESTS: &str = "counts requests, of which a lost connection costs more";
 const STAYS: &str = "is about a connection that must stay";
@@ -20,6 +21,10 @@ pub const ASSUME_LIFE: &[(&str, &str)] = &[
         REQUESTS,
     ),
     ("recipes::mutex::one_waiter_wakes_per_release", REQUESTS),
+    (
+        "reconnect::soak::a_thousand_reconnects_lose_nothing_and_leak_nothing",
+        PROCESS,
+    ),
     (
         "reconnect::liveness::a_connection_that_still_delivers_bytes_is_alive",
         STAYS,
